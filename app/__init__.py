@@ -1,0 +1,1 @@
+"""Holdfast: a durable agent service on one Postgres."""

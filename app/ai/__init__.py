@@ -1,0 +1,1 @@
+"""The agent core: `from app.ai import Agent`."""

@@ -1,0 +1,75 @@
+"""What user code is given about the run that it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic
+
+from typing_extensions import TypeVar
+
+if TYPE_CHECKING:
+    from .agent import AbstractAgent
+    from .messages import ModelMessage, UserContent
+    from .models import Model
+    from .settings import ModelSettings
+    from .usage import RunUsage
+
+AgentDepsT = TypeVar("AgentDepsT", default=None, contravariant=True)
+"""The type of an agent's dependencies."""
+
+RunContextAgentDepsT = TypeVar("RunContextAgentDepsT", default=None, covariant=True)
+"""The type of the dependencies as a context hands them out."""
+
+
+@dataclass(kw_only=True)
+class RunContext(Generic[RunContextAgentDepsT]):
+    """The state of a run as seen from a tool, an instructions function, an output function or a toolset."""
+
+    deps: RunContextAgentDepsT
+    """The run's dependencies."""
+    model: Model
+    """The model of the run."""
+    usage: RunUsage
+    """The live usage of the run."""
+    agent: AbstractAgent[RunContextAgentDepsT, Any] | None = field(default=None, repr=False)
+    """The agent that runs."""
+    prompt: str | Sequence[UserContent] | None = None
+    """The prompt that the run started with."""
+    messages: list[ModelMessage] = field(default_factory=list["ModelMessage"])
+    """The live list of messages, history included."""
+    validation_context: Any = None
+    """The pydantic validation context of tool arguments and outputs."""
+    retries: dict[str, int] = field(default_factory=dict[str, int])
+    """How often each tool has failed in a row, by tool name."""
+    tool_call_id: str | None = None
+    """The id of the tool call being served."""
+    tool_name: str | None = None
+    """The name of the tool being called, as the toolset that owns it knows it."""
+    retry: int = 0
+    """How often this tool, or the output, has been retried so far."""
+    max_retries: int = 0
+    """How often it may be retried."""
+    run_step: int = 0
+    """The number of the model request, counted from 1."""
+    tool_call_approved: bool = False
+    """Whether a person has approved this tool call."""
+    tool_call_metadata: Any = None
+    """What came with the result or approval of a deferred call."""
+    partial_output: bool = False
+    """Whether an output validator sees a value that is still being streamed."""
+    run_id: str | None = None
+    """The id of the run."""
+    conversation_id: str | None = None
+    """The id of the conversation that the run belongs to."""
+    metadata: dict[str, Any] | None = None
+    """The run's metadata."""
+    model_settings: ModelSettings | None = None
+    """The settings merged so far; set only while a model request is prepared."""
+    idempotency_key: str | None = None
+    """A key that stays the same when this tool call is attempted again; None when the run is not durable."""
+
+    @property
+    def last_attempt(self) -> bool:
+        """Whether one more failure ends the run."""
+        return self.retry == self.max_retries
