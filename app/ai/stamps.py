@@ -1,0 +1,16 @@
+"""What gets stamped on messages and parts: times and call ids."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import uuid4
+
+
+def now_utc() -> datetime:
+    """The current time, timezone-aware in UTC."""
+    return datetime.now(tz=UTC)
+
+
+def generate_tool_call_id() -> str:
+    """An id for a tool call whose provider gave none."""
+    return f"pyd_ai_{uuid4().hex}"

@@ -1,0 +1,152 @@
+"""What a request or a run used, and the limits a run has to keep."""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, BeforeValidator, Field
+
+from app.ai.exceptions import UsageLimitExceeded
+from app.ai.reprs import repr_without_defaults
+
+__all__ = "RequestUsage", "RunUsage", "UsageBase", "UsageLimits"
+
+
+def _details_or_empty(value: Any) -> Any:
+    return {} if value is None else value
+
+
+@dataclass(repr=False, kw_only=True)
+class UsageBase:
+    """Token counts shared by one request and a whole run."""
+
+    input_tokens: Annotated[int, Field(validation_alias=AliasChoices("input_tokens", "request_tokens"))] = 0
+    cache_write_tokens: int = 0
+    cache_read_tokens: int = 0
+    output_tokens: Annotated[int, Field(validation_alias=AliasChoices("output_tokens", "response_tokens"))] = 0
+    input_audio_tokens: int = 0
+    cache_audio_read_tokens: int = 0
+    output_audio_tokens: int = 0
+    details: Annotated[dict[str, int], BeforeValidator(_details_or_empty)] = field(default_factory=dict[str, int])
+
+    @property
+    def total_tokens(self) -> int:
+        """Input and output tokens together."""
+        return self.input_tokens + self.output_tokens
+
+    def has_values(self) -> bool:
+        """Whether any counter is set."""
+        return any(getattr(self, item.name) for item in fields(self))
+
+    def opentelemetry_attributes(self) -> dict[str, int]:
+        """The usage under the names of OpenTelemetry's gen_ai conventions; zeros are left out."""
+        named = {
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens,
+            "cache_creation.input_tokens": self.cache_write_tokens,
+            "cache_read.input_tokens": self.cache_read_tokens,
+        }
+        details = self.details | {
+            "input_audio_tokens": self.input_audio_tokens,
+            "cache_audio_read_tokens": self.cache_audio_read_tokens,
+            "output_audio_tokens": self.output_audio_tokens,
+        }
+        named |= {f"details.{key}": value for key, value in details.items()}
+        return {f"gen_ai.usage.{key}": value for key, value in named.items() if value}
+
+    __repr__ = repr_without_defaults
+
+
+@dataclass(repr=False, kw_only=True)
+class RequestUsage(UsageBase):
+    """What one model request used."""
+
+    @property
+    def requests(self) -> int:
+        """Always one: this is the usage of a single request."""
+        return 1
+
+    def incr(self, incr_usage: RequestUsage) -> None:
+        """Add another usage to this one, in place."""
+        _add_tokens(self, incr_usage)
+
+    def __add__(self, other: RequestUsage) -> RequestUsage:
+        total = copy(self)
+        total.incr(other)
+        return total
+
+
+@dataclass(repr=False, kw_only=True)
+class RunUsage(UsageBase):
+    """What a run used so far. One object may be shared by several runs, which then count together."""
+
+    requests: int = 0
+    tool_calls: int = 0
+
+    def incr(self, incr_usage: RunUsage | RequestUsage) -> None:
+        """Add another usage to this one, in place. A `RequestUsage` does not change `requests`."""
+        if isinstance(incr_usage, RunUsage):
+            self.requests += incr_usage.requests
+            self.tool_calls += incr_usage.tool_calls
+        _add_tokens(self, incr_usage)
+
+    def __add__(self, other: RunUsage | RequestUsage) -> RunUsage:
+        total = copy(self)
+        total.incr(other)
+        return total
+
+
+_TOKEN_FIELDS = tuple(item.name for item in fields(UsageBase) if item.name != "details")
+
+
+def _add_tokens(total: UsageBase, more: UsageBase) -> None:
+    for name in _TOKEN_FIELDS:
+        setattr(total, name, getattr(total, name) + getattr(more, name))
+    # A new dict, because a copied usage still shares its details with the original.
+    total.details = {
+        key: total.details.get(key, 0) + more.details.get(key, 0) for key in (total.details | more.details)
+    }
+
+
+@dataclass(repr=False, kw_only=True)
+class UsageLimits:
+    """Limits of a run; None switches a limit off."""
+
+    request_limit: int | None = 50
+    tool_calls_limit: int | None = None
+    input_tokens_limit: int | None = None
+    output_tokens_limit: int | None = None
+    total_tokens_limit: int | None = None
+    count_tokens_before_request: bool = False
+
+    def has_token_limits(self) -> bool:
+        """Whether any limit on tokens is set."""
+        return any(
+            limit is not None for limit in (self.input_tokens_limit, self.output_tokens_limit, self.total_tokens_limit)
+        )
+
+    def check_before_request(self, usage: RunUsage) -> None:
+        """Raise `UsageLimitExceeded` if one more model request is not allowed."""
+        if self.request_limit is not None and usage.requests >= self.request_limit:
+            raise UsageLimitExceeded(f"One more model request would go over the request_limit of {self.request_limit}")
+        _check("input_tokens_limit", self.input_tokens_limit, "input_tokens", usage.input_tokens)
+        _check("total_tokens_limit", self.total_tokens_limit, "total_tokens", usage.total_tokens)
+
+    def check_tokens(self, usage: RunUsage) -> None:
+        """Raise `UsageLimitExceeded` if the tokens used so far are over a limit."""
+        _check("input_tokens_limit", self.input_tokens_limit, "input_tokens", usage.input_tokens)
+        _check("output_tokens_limit", self.output_tokens_limit, "output_tokens", usage.output_tokens)
+        _check("total_tokens_limit", self.total_tokens_limit, "total_tokens", usage.total_tokens)
+
+    def check_before_tool_call(self, projected_usage: RunUsage) -> None:
+        """Raise `UsageLimitExceeded` if the usage including the calls about to start is over `tool_calls_limit`."""
+        _check("tool_calls_limit", self.tool_calls_limit, "tool_calls", projected_usage.tool_calls)
+
+    __repr__ = repr_without_defaults
+
+
+def _check(limit_name: str, limit: int | None, used_name: str, used: int) -> None:
+    if limit is not None and used > limit:
+        raise UsageLimitExceeded(f"Over the {limit_name} of {limit} ({used_name}={used})")
