@@ -1,0 +1,62 @@
+"""The transparent wrapper that other toolsets are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from typing_extensions import Self
+
+from ..run_context import AgentDepsT, RunContext
+from .abstract import AbstractToolset, ToolsetTool
+
+
+@dataclass
+class WrapperToolset(AbstractToolset[AgentDepsT]):
+    """A toolset that passes everything on to another one; override what shall be different."""
+
+    wrapped: AbstractToolset[AgentDepsT]
+
+    @property
+    def id(self) -> str | None:
+        return None
+
+    @property
+    def label(self) -> str:
+        return f"{type(self).__name__}({self.wrapped.label})"
+
+    async def __aenter__(self) -> Self:
+        await self.wrapped.__aenter__()
+        return self
+
+    async def __aexit__(self, *args: Any) -> bool | None:
+        return await self.wrapped.__aexit__(*args)
+
+    async def for_run(self, ctx: RunContext[AgentDepsT]) -> AbstractToolset[AgentDepsT]:
+        return self._around(await self.wrapped.for_run(ctx))
+
+    async def for_run_step(self, ctx: RunContext[AgentDepsT]) -> AbstractToolset[AgentDepsT]:
+        return self._around(await self.wrapped.for_run_step(ctx))
+
+    async def get_instructions(self, ctx: RunContext[AgentDepsT]) -> str | Sequence[str] | None:
+        return await self.wrapped.get_instructions(ctx)
+
+    async def get_tools(self, ctx: RunContext[AgentDepsT]) -> dict[str, ToolsetTool[AgentDepsT]]:
+        return await self.wrapped.get_tools(ctx)
+
+    async def call_tool(
+        self, name: str, tool_args: dict[str, Any], ctx: RunContext[AgentDepsT], tool: ToolsetTool[AgentDepsT]
+    ) -> Any:
+        return await self.wrapped.call_tool(name, tool_args, ctx, tool)
+
+    def apply(self, visitor: Callable[[AbstractToolset[AgentDepsT]], None]) -> None:
+        self.wrapped.apply(visitor)
+
+    def visit_and_replace(
+        self, visitor: Callable[[AbstractToolset[AgentDepsT]], AbstractToolset[AgentDepsT]]
+    ) -> AbstractToolset[AgentDepsT]:
+        return replace(self, wrapped=self.wrapped.visit_and_replace(visitor))
+
+    def _around(self, wrapped: AbstractToolset[AgentDepsT]) -> AbstractToolset[AgentDepsT]:
+        return self if wrapped is self.wrapped else replace(self, wrapped=wrapped)
