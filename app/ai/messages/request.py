@@ -1,0 +1,196 @@
+"""What is sent to the model: the parts of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypeAlias, cast
+
+import pydantic
+import pydantic_core
+
+from app.ai.messages.content import (
+    MultiModalContent,
+    ToolReturnContent,
+    UserContent,
+    is_multi_modal_content,
+)
+from app.ai.reprs import repr_without_defaults
+from app.ai.stamps import generate_tool_call_id, now_utc
+from app.ai.texts import RETRY_INSTRUCTION
+
+ToolOutcome: TypeAlias = Literal["success", "failed", "denied"]
+ToolPartKind: TypeAlias = Literal["tool-search", "capability-load"]
+
+_any_json = pydantic.TypeAdapter[Any](Any, config=pydantic.ConfigDict(ser_json_bytes="base64"))
+
+
+@dataclass(repr=False)
+class SystemPromptPart:
+    """A system prompt, written by the developer. `dynamic_ref` names the function that makes it anew on each run."""
+
+    content: str
+    _: KW_ONLY
+    timestamp: datetime = field(default_factory=now_utc)
+    dynamic_ref: str | None = None
+    part_kind: Literal["system-prompt"] = "system-prompt"
+
+    __repr__ = repr_without_defaults
+
+
+@dataclass(repr=False)
+class UserPromptPart:
+    """A user's prompt: a string, or text and files in order."""
+
+    content: str | Sequence[UserContent]
+    _: KW_ONLY
+    timestamp: datetime = field(default_factory=now_utc)
+    part_kind: Literal["user-prompt"] = "user-prompt"
+
+    __repr__ = repr_without_defaults
+
+
+@dataclass(repr=False)
+class BaseToolReturnPart:
+    """A tool's result, whoever ran the tool."""
+
+    tool_name: str
+    content: ToolReturnContent
+    tool_call_id: str = field(default_factory=generate_tool_call_id)
+    _: KW_ONLY
+    tool_kind: ToolPartKind | None = None
+    metadata: Any = None
+    timestamp: datetime = field(default_factory=now_utc)
+    outcome: ToolOutcome = "success"
+
+    @property
+    def files(self) -> list[MultiModalContent]:
+        """The files that are the content or stand in it as list items."""
+        return [item for item in self._items() if is_multi_modal_content(item)]
+
+    def model_response_str(self) -> str:
+        """The content as text for the model: strings as they are, None as nothing, else JSON; files as references."""
+        content = self._content_with_references()
+        if content is None:
+            return ""
+        return content if isinstance(content, str) else _any_json.dump_json(content).decode()
+
+    def model_response_object(self) -> dict[str, Any]:
+        """The content as a JSON object for the model; what is not an object stands under `return_value`."""
+        content = _any_json.dump_python(self._content_with_references(), mode="json")
+        return cast("dict[str, Any]", content) if isinstance(content, dict) else {"return_value": content}
+
+    def model_response_str_and_user_content(self) -> tuple[str, list[UserContent]]:
+        """The text for the model, and the files it refers to as user content to send after all tool parts."""
+        user_content: list[UserContent] = []
+        for file in self.files:
+            user_content += [f"File {file.identifier}:", file]
+        return self.model_response_str(), user_content
+
+    def has_content(self) -> bool:
+        """Whether there is any content."""
+        return self.content is not None and self.content != ""
+
+    def _items(self) -> list[Any]:
+        content: Any = self.content
+        return cast("list[Any]", content) if isinstance(content, list) else [content]
+
+    def _content_with_references(self) -> Any:
+        shown = [f"See file {item.identifier}." if is_multi_modal_content(item) else item for item in self._items()]
+        return shown if isinstance(self.content, list) else shown[0]
+
+    __repr__ = repr_without_defaults
+
+
+@dataclass(repr=False)
+class ToolReturnPart(BaseToolReturnPart):
+    """A tool's result. `metadata` is for the application and never sent to the model."""
+
+    _: KW_ONLY
+    part_kind: Literal["tool-return"] = "tool-return"
+
+
+@dataclass(repr=False)
+class RetryPromptPart:
+    """Tells the model what was wrong with its answer or tool call, so that it tries again.
+
+    `content` is text, or the errors of a failed pydantic validation.
+    """
+
+    content: list[pydantic_core.ErrorDetails] | str
+    _: KW_ONLY
+    tool_name: str | None = None
+    tool_call_id: str = field(default_factory=generate_tool_call_id)
+    timestamp: datetime = field(default_factory=now_utc)
+    part_kind: Literal["retry-prompt"] = "retry-prompt"
+
+    def __post_init__(self) -> None:
+        # JSON turns a location into a list; one form keeps parts equal before and after.
+        if isinstance(self.content, list):
+            self.content = [{**error, "loc": tuple(error["loc"])} for error in self.content]
+
+    def model_response(self) -> str:
+        """The retry prompt as text for the model."""
+        if isinstance(self.content, str):
+            description = self.content if self.tool_name else f"Your answer was not accepted:\n{self.content}"
+        else:
+            description = _describe_errors(self.content)
+        return f"{description}\n\n{RETRY_INSTRUCTION}"
+
+    __repr__ = repr_without_defaults
+
+
+def _describe_errors(errors: Sequence[Mapping[str, Any]]) -> str:
+    shown = [{key: value for key, value in error.items() if key not in ("ctx", "url")} for error in errors]
+    plural = "" if len(errors) == 1 else "s"
+    listed = pydantic_core.to_json(shown, indent=2, serialize_unknown=True).decode()
+    return f"{len(errors)} validation error{plural}:\n```json\n{listed}\n```"
+
+
+@dataclass(repr=False)
+class InstructionPart:
+    """One block of instructions; `dynamic` if a function made it, so that it may differ from request to request."""
+
+    content: str
+    _: KW_ONLY
+    dynamic: bool = False
+    part_kind: Literal["instruction"] = "instruction"
+
+    @staticmethod
+    def join(parts: Iterable[InstructionPart]) -> str | None:
+        """The instructions' text: blocks with a blank line between, None if there are none."""
+        return "\n\n".join(part.content for part in parts if part.content).strip() or None
+
+    @staticmethod
+    def sorted(parts: Iterable[InstructionPart]) -> list[InstructionPart]:
+        """Static blocks first, so that a provider can cache them; the order is otherwise kept."""
+        return sorted(parts, key=lambda part: part.dynamic)
+
+    __repr__ = repr_without_defaults
+
+
+ModelRequestPart: TypeAlias = Annotated[
+    SystemPromptPart | UserPromptPart | ToolReturnPart | RetryPromptPart, pydantic.Discriminator("part_kind")
+]
+
+
+@dataclass(repr=False)
+class ModelRequest:
+    """A message to the model. `instructions` are the text that was valid for this request."""
+
+    parts: Sequence[ModelRequestPart]
+    _: KW_ONLY
+    timestamp: datetime | None = None
+    instructions: str | None = None
+    kind: Literal["request"] = "request"
+    run_id: str | None = None
+    conversation_id: str | None = None
+    metadata: dict[str, Any] | None = None
+
+    @classmethod
+    def user_text_prompt(cls, user_prompt: str, *, instructions: str | None = None) -> ModelRequest:
+        """A request with one text prompt."""
+        return cls(parts=[UserPromptPart(user_prompt)], instructions=instructions)
+
+    __repr__ = repr_without_defaults

@@ -1,0 +1,255 @@
+"""What the model answers: the parts of a response."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass, field
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypeAlias, cast
+
+import pydantic
+import pydantic_core
+from pydantic import AliasChoices, Field
+
+from app.ai.messages.content import BinaryContent, BinaryImage, NarrowedBinary
+from app.ai.messages.request import BaseToolReturnPart, ToolPartKind
+from app.ai.reprs import repr_without_defaults
+from app.ai.stamps import generate_tool_call_id, now_utc
+from app.ai.usage import RequestUsage
+
+FinishReason: TypeAlias = Literal["stop", "length", "content_filter", "tool_call", "error"]
+ModelResponseState: TypeAlias = Literal["complete", "incomplete", "interrupted"]
+
+INVALID_JSON_KEY = "INVALID_JSON"
+"""The key under which arguments that are no JSON object stand in `args_as_dict`."""
+
+
+@dataclass(repr=False)
+class TextPart:
+    """Text of the answer."""
+
+    content: str
+    _: KW_ONLY
+    id: str | None = None
+    provider_name: str | None = None
+    provider_details: dict[str, Any] | None = None
+    part_kind: Literal["text"] = "text"
+
+    def has_content(self) -> bool:
+        """Whether there is any text."""
+        return bool(self.content)
+
+    __repr__ = repr_without_defaults
+
+
+@dataclass(repr=False)
+class ThinkingPart:
+    """What the model thought before it answered; `signature` proves to its provider that it is unchanged."""
+
+    content: str
+    _: KW_ONLY
+    id: str | None = None
+    signature: str | None = None
+    provider_name: str | None = None
+    provider_details: dict[str, Any] | None = None
+    part_kind: Literal["thinking"] = "thinking"
+
+    def has_content(self) -> bool:
+        """Whether there is any text."""
+        return bool(self.content)
+
+    __repr__ = repr_without_defaults
+
+
+@dataclass(repr=False)
+class CompactionPart:
+    """A provider's summary that stands for earlier messages; `content` is None if only the provider can read it."""
+
+    content: str | None = None
+    _: KW_ONLY
+    id: str | None = None
+    provider_name: str | None = None
+    provider_details: dict[str, Any] | None = None
+    part_kind: Literal["compaction"] = "compaction"
+
+    def has_content(self) -> bool:
+        """Whether there is a readable summary."""
+        return bool(self.content)
+
+    __repr__ = repr_without_defaults
+
+
+@dataclass(repr=False)
+class FilePart:
+    """A file that the model made."""
+
+    content: NarrowedBinary
+    _: KW_ONLY
+    id: str | None = None
+    provider_name: str | None = None
+    provider_details: dict[str, Any] | None = None
+    part_kind: Literal["file"] = "file"
+
+    def has_content(self) -> bool:
+        """Whether the file has any bytes."""
+        return bool(self.content.data)
+
+    __repr__ = repr_without_defaults
+
+
+@dataclass(repr=False)
+class BaseToolCallPart:
+    """A call of a tool, whoever runs it. `args` stay as received: a JSON string or an object."""
+
+    tool_name: str
+    args: str | dict[str, Any] | None = None
+    tool_call_id: str = field(default_factory=generate_tool_call_id)
+    _: KW_ONLY
+    tool_kind: ToolPartKind | None = None
+    id: str | None = None
+    provider_name: str | None = None
+    provider_details: dict[str, Any] | None = None
+
+    def args_as_dict(self, *, raise_if_invalid: bool = False) -> dict[str, Any]:
+        """The arguments as an object.
+
+        What is no JSON object stands under `INVALID_JSON`, or raises ValueError if asked to.
+        """
+        if not self.args:
+            return {}
+        if isinstance(self.args, dict):
+            return self.args
+        try:
+            args = pydantic_core.from_json(self.args)
+            if not isinstance(args, dict):
+                raise ValueError("The arguments of a tool call must be a JSON object.")
+            return cast("dict[str, Any]", args)
+        except ValueError:
+            if raise_if_invalid:
+                raise
+            return {INVALID_JSON_KEY: self.args}
+
+    def args_as_json_str(self) -> str:
+        """The arguments as a JSON string, `{}` if there are none."""
+        if not self.args:
+            return "{}"
+        return self.args if isinstance(self.args, str) else pydantic_core.to_json(self.args).decode()
+
+    def has_content(self) -> bool:
+        """Whether any argument has a value."""
+        return any(self.args.values()) if isinstance(self.args, dict) else bool(self.args)
+
+    __repr__ = repr_without_defaults
+
+
+@dataclass(repr=False)
+class ToolCallPart(BaseToolCallPart):
+    """A call of one of our tools."""
+
+    _: KW_ONLY
+    part_kind: Literal["tool-call"] = "tool-call"
+
+
+@dataclass(repr=False)
+class NativeToolCallPart(BaseToolCallPart):
+    """A call of a tool that the provider itself runs."""
+
+    _: KW_ONLY
+    part_kind: Literal["builtin-tool-call"] = "builtin-tool-call"
+
+
+@dataclass(repr=False)
+class NativeToolReturnPart(BaseToolReturnPart):
+    """The result of a tool that the provider itself ran."""
+
+    _: KW_ONLY
+    id: str | None = None
+    provider_name: str | None = None
+    provider_details: dict[str, Any] | None = None
+    part_kind: Literal["builtin-tool-return"] = "builtin-tool-return"
+
+
+BuiltinToolCallPart = NativeToolCallPart
+BuiltinToolReturnPart = NativeToolReturnPart
+
+ModelResponsePart: TypeAlias = Annotated[
+    TextPart | ToolCallPart | NativeToolCallPart | NativeToolReturnPart | ThinkingPart | CompactionPart | FilePart,
+    pydantic.Discriminator("part_kind"),
+]
+
+
+@dataclass(repr=False)
+class ModelResponse:
+    """A message from the model."""
+
+    parts: Sequence[ModelResponsePart]
+    _: KW_ONLY
+    usage: RequestUsage = field(default_factory=RequestUsage)
+    model_name: str | None = None
+    timestamp: datetime = field(default_factory=now_utc)
+    kind: Literal["response"] = "response"
+    provider_name: str | None = None
+    provider_url: str | None = None
+    provider_details: Annotated[
+        dict[str, Any] | None, Field(validation_alias=AliasChoices("provider_details", "vendor_details"))
+    ] = None
+    provider_response_id: Annotated[
+        str | None, Field(validation_alias=AliasChoices("provider_response_id", "vendor_id"))
+    ] = None
+    finish_reason: FinishReason | None = None
+    run_id: str | None = None
+    conversation_id: str | None = None
+    metadata: dict[str, Any] | None = None
+    state: ModelResponseState = "complete"
+
+    @property
+    def text(self) -> str | None:
+        """The text of the answer: neighbouring parts joined, a blank line where something stood between; or None."""
+        blocks: list[str] = []
+        previous: ModelResponsePart | None = None
+        for part in self.parts:
+            if isinstance(part, TextPart):
+                if isinstance(previous, TextPart):
+                    blocks[-1] += part.content
+                else:
+                    blocks.append(part.content)
+            previous = part
+        return "\n\n".join(blocks) if blocks else None
+
+    @property
+    def thinking(self) -> str | None:
+        """The thinking parts with blank lines between, or None."""
+        thoughts = [part.content for part in self.parts if isinstance(part, ThinkingPart)]
+        return "\n\n".join(thoughts) if thoughts else None
+
+    @property
+    def files(self) -> list[BinaryContent]:
+        """The files that the model made."""
+        return [part.content for part in self.parts if isinstance(part, FilePart)]
+
+    @property
+    def images(self) -> list[BinaryImage]:
+        """The images among the files."""
+        return [file for file in map(BinaryContent.narrow_type, self.files) if isinstance(file, BinaryImage)]
+
+    @property
+    def tool_calls(self) -> list[ToolCallPart]:
+        """The calls of our tools."""
+        return [part for part in self.parts if isinstance(part, ToolCallPart)]
+
+    @property
+    def native_tool_calls(self) -> list[tuple[NativeToolCallPart, NativeToolReturnPart]]:
+        """The finished calls of the provider's own tools, each with its result."""
+        calls = {part.tool_call_id: part for part in self.parts if isinstance(part, NativeToolCallPart)}
+        return [
+            (calls[part.tool_call_id], part)
+            for part in self.parts
+            if isinstance(part, NativeToolReturnPart) and part.tool_call_id in calls
+        ]
+
+    @property
+    def builtin_tool_calls(self) -> list[tuple[NativeToolCallPart, NativeToolReturnPart]]:
+        """Old name of `native_tool_calls`."""
+        return self.native_tool_calls
+
+    __repr__ = repr_without_defaults
