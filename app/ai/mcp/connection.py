@@ -1,0 +1,135 @@
+"""One live connection to an MCP server, opened and closed by a task of its own.
+
+    opening ──▶ open ──▶ ending ──▶ ended        ending: closed by us, retired, or the other end is gone
+       └──────────────────────────▶ ended        it did not start
+
+The SDK's client must be entered and left in one task, while the calls come from whichever run needs one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from contextvars import Context
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, cast
+
+from app.ai.mcp.errors import MCPServerUnavailable
+
+if TYPE_CHECKING:
+    from mcp import Client
+
+logger = logging.getLogger(__name__)
+
+
+class Transport(ABC):
+    """The way to a server, entered once. `gone` is set when the other end has closed it."""
+
+    def __init__(self) -> None:
+        self.gone = asyncio.Event()
+
+    @abstractmethod
+    async def __aenter__(self) -> tuple[Any, Any]: ...
+
+    @abstractmethod
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None: ...
+
+    def last_words(self) -> str:
+        """The end of what the server wrote to stderr, once it has ended."""
+        return ""
+
+
+class Connection:
+    """A connection that starts to open when it is made."""
+
+    def __init__(self, server: str, transport: Transport, *, start_timeout: float, read_timeout: float):
+        self._server = server
+        self._transport = transport
+        self._start_timeout = start_timeout
+        self._read_timeout = read_timeout
+        self._calls = 0
+        self._retired = False
+        self._ready: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
+        # Many runs share the connection, so its task must not inherit the context of the one that came first.
+        self._owner = asyncio.create_task(self._own(), name=f"mcp {server}", context=Context())
+
+    @property
+    def usable(self) -> bool:
+        """Whether new calls may use it."""
+        return not (self._retired or self._transport.gone.is_set() or self._owner.done())
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing of it is left."""
+        return self._owner.done()
+
+    @asynccontextmanager
+    async def client(self) -> AsyncGenerator[Client]:
+        """The open client, for one request.
+
+        Raises:
+            MCPServerUnavailable: the server did not start.
+        """
+        self._calls += 1
+        try:
+            yield await asyncio.shield(self._ready)
+        finally:
+            self._calls -= 1
+            self._end_if_unused()
+
+    def retire(self) -> None:
+        """Take no new calls, and end when those under way have ended."""
+        self._retired = True
+        self._end_if_unused()
+
+    async def close(self) -> None:
+        """End now, and wait until the server's process or HTTP session is closed."""
+        if not self._ready.done():
+            self._owner.cancel()
+        self._transport.gone.set()
+        await asyncio.wait([self._owner])
+
+    def _end_if_unused(self) -> None:
+        if self._retired and self._calls == 0:
+            self._transport.gone.set()
+
+    async def _own(self) -> None:
+        end = "closed while it was starting"
+        try:
+            await self._hold_open()
+        except TimeoutError:
+            end = f"no answer within {self._start_timeout:g} s"
+        except Exception as err:
+            end = _reason(err)
+            logger.debug("The connection to the MCP server %s failed: %s", self._server, end)
+        finally:
+            if not self._ready.done():
+                self._ready.set_exception(self._start_failure(end))
+                self._ready.exception()  # marks it as seen: whoever waited for it may have been cancelled
+
+    async def _hold_open(self) -> None:
+        from mcp import Client
+
+        client = Client(self._transport, read_timeout_seconds=self._read_timeout)
+        async with AsyncExitStack() as stack:
+            async with asyncio.timeout(self._start_timeout):
+                await stack.enter_async_context(client)
+            self._ready.set_result(client)
+            await self._transport.gone.wait()
+
+    def _start_failure(self, reason: str) -> MCPServerUnavailable:
+        words = self._transport.last_words()
+        said = f". Its last words on stderr:\n{words}" if words else ""
+        return MCPServerUnavailable(f"The MCP server {self._server} did not start: {reason}{said}")
+
+
+def _reason(err: BaseException) -> str:
+    # The SDK's task groups wrap what really happened.
+    while isinstance(err, BaseExceptionGroup):
+        err = cast("BaseExceptionGroup[BaseException]", err).exceptions[0]
+    return str(err) or type(err).__name__

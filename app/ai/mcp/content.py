@@ -1,0 +1,57 @@
+"""What an MCP tool answered, as a tool of ours would have returned it."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from app.ai.messages import BinaryContent
+
+if TYPE_CHECKING:
+    from mcp_types import BlobResourceContents, CallToolResult, ContentBlock, TextResourceContents
+
+ToolResult: TypeAlias = Any
+"""A JSON value, or text and `BinaryContent`, alone or in a list."""
+
+
+def tool_result(result: CallToolResult) -> ToolResult:
+    """The result's structured value if it has one and nothing but text beside it, else its content."""
+    if result.structured_content is not None and all(block.type == "text" for block in result.content):
+        return _without_wrapper(result.structured_content)
+    content = [_content(block) for block in result.content]
+    return content[0] if len(content) == 1 else content or None
+
+
+def text_of(result: CallToolResult) -> str:
+    """The text of a result, as an error message."""
+    return "\n".join(block.text for block in result.content if block.type == "text")
+
+
+def _without_wrapper(value: Any) -> Any:
+    """Servers must answer with an object, so theirs wrap any other value as `{"result": value}`."""
+    match value:
+        case {"result": inner, **others} if not others:
+            return inner
+        case _:
+            return value
+
+
+def _content(block: ContentBlock) -> Any:
+    match block.type:
+        case "text":
+            return block.text
+        case "image" | "audio":
+            return BinaryContent(data=base64.b64decode(block.data), media_type=block.mime_type)
+        case "resource":
+            return _resource(block.resource)
+        case "resource_link":
+            return block.model_dump(mode="json", exclude_none=True)
+
+
+def _resource(resource: TextResourceContents | BlobResourceContents) -> Any:
+    # Only one of the two kinds has text; asking for their classes would import the SDK.
+    text: str | None = getattr(resource, "text", None)
+    if text is not None:
+        return text
+    blob: str = getattr(resource, "blob", "")
+    return BinaryContent(data=base64.b64decode(blob), media_type=resource.mime_type or "application/octet-stream")

@@ -1,0 +1,279 @@
+"""A toolset whose tools live in an MCP server."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypedDict, TypeVar
+
+from pydantic_core import SchemaValidator, core_schema
+from typing_extensions import Unpack
+
+from app.ai.exceptions import ModelRetry
+from app.ai.mcp.codes import CONNECTION_CLOSED, REFUSED, REQUEST_TIMEOUT, SESSION_LOST
+from app.ai.mcp.connection import Connection, Transport
+from app.ai.mcp.content import ToolResult, text_of, tool_result
+from app.ai.mcp.errors import MCPCallLost, MCPServerUnavailable
+from app.ai.run_context import RunContext
+from app.ai.tools import ToolDefinition
+from app.ai.toolsets.abstract import AbstractToolset, ToolsetTool
+
+if TYPE_CHECKING:
+    from mcp import Client
+    from mcp.shared.exceptions import MCPError
+    from mcp_types import CallToolResult, Tool
+
+T = TypeVar("T")
+
+_BROKEN = frozenset({CONNECTION_CLOSED, SESSION_LOST})
+_MAX_PAGES = 100
+# The server checks the arguments against its own schema.
+_ANY_OBJECT = SchemaValidator(core_schema.dict_schema(core_schema.str_schema(), core_schema.any_schema()))
+
+
+class CallToolFunc(Protocol):
+    """Calls a tool of the server by its own name; `metadata` travels in the request's `_meta`."""
+
+    def __call__(
+        self, name: str, args: dict[str, Any], metadata: dict[str, Any] | None = None, /
+    ) -> Awaitable[ToolResult]: ...
+
+
+ProcessToolCallback: TypeAlias = Callable[
+    [RunContext[Any], CallToolFunc, str, dict[str, Any]],
+    Awaitable[ToolResult],
+]
+"""Stands between a run and the server: called with the context, the function that calls, the tool and its arguments."""
+
+
+class ServerOptions(TypedDict, total=False):
+    """The options that every kind of server takes."""
+
+    id: str | None
+    """A name that is unique among the toolsets of an agent; durable runs need one."""
+    tool_prefix: str | None
+    """Put before each tool's name, with an underscore."""
+    timeout: float
+    """Seconds that the server may take to start (10)."""
+    read_timeout: float
+    """Seconds that one request may take (300)."""
+    process_tool_call: ProcessToolCallback | None
+    max_retries: int
+    """How often a failing call may be tried again by the model (1)."""
+    trust_annotations: bool
+    """Whether the server's word that a tool is read-only or idempotent is believed (no)."""
+    idempotent_tools: Iterable[str]
+    """The server's names of tools whose call may simply be made again when its outcome is unknown."""
+
+
+@dataclass
+class _Use:
+    """How one event loop uses the server: so many times entered, over the newest of these connections."""
+
+    entered: int = 0
+    connections: list[Connection] = field(default_factory=list[Connection])
+
+    def usable(self) -> Connection | None:
+        """The connection for the next request, if there is one."""
+        return self.connections[-1] if self.connections and self.connections[-1].usable else None
+
+
+class MCPServer(AbstractToolset[Any]):
+    """The tools of one MCP server.
+
+    `async with server` keeps its connection between calls. It opens with the first request, not before, so a durable
+    run that only replays never contacts the server; a broken connection is replaced before the next request.
+    """
+
+    def __init__(self, **options: Unpack[ServerOptions]):
+        self._id = options.get("id")
+        self.tool_prefix = options.get("tool_prefix")
+        self.timeout = options.get("timeout", 10.0)
+        self.read_timeout = options.get("read_timeout", 300.0)
+        self.process_tool_call = options.get("process_tool_call")
+        self.max_retries = options.get("max_retries", 1)
+        self.trust_annotations = options.get("trust_annotations", False)
+        self.idempotent_tools = frozenset(options.get("idempotent_tools", ()))
+        self._uses: dict[asyncio.AbstractEventLoop, _Use] = {}
+
+    @property
+    @abstractmethod
+    def target(self) -> str:
+        """What this connects to, without secrets."""
+
+    @abstractmethod
+    def _transport(self) -> Transport:
+        """A new way to the server."""
+
+    @property
+    def id(self) -> str | None:
+        return self._id
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a connection to the server is open in the running event loop."""
+        use = self._uses.get(asyncio.get_running_loop())
+        return use is not None and use.usable() is not None
+
+    async def __aenter__(self) -> Self:
+        self._uses.setdefault(asyncio.get_running_loop(), _Use()).entered += 1
+        return self
+
+    async def __aexit__(self, *args: Any) -> bool | None:
+        loop = asyncio.get_running_loop()
+        use = self._uses[loop]
+        use.entered -= 1
+        if use.entered == 0:
+            del self._uses[loop]
+            for connection in use.connections:
+                await connection.close()
+        return None
+
+    async def list_tools(self) -> list[Tool]:
+        """The server's tools, under its own names.
+
+        Raises:
+            MCPServerUnavailable: it could not be reached or gave no list.
+        """
+        from mcp.shared.exceptions import MCPError
+
+        try:
+            return await self._request(_list_tools, repeat_on=_BROKEN)
+        except MCPError as err:
+            raise MCPServerUnavailable(f"The MCP server {self._name} did not list its tools: {err}") from err
+
+    async def direct_call_tool(
+        self, name: str, args: dict[str, Any], metadata: dict[str, Any] | None = None, /
+    ) -> ToolResult:
+        """Call a tool by the server's own name for it. `metadata` travels in the request's `_meta`.
+
+        Raises:
+            ModelRetry: the tool failed, or the server refused the call.
+            MCPServerUnavailable: the call was not sent.
+            MCPCallLost: the call was sent and got no answer.
+        """
+        from mcp.shared.exceptions import MCPError
+        from mcp_types import RequestParamsMeta
+
+        async def send(client: Client) -> CallToolResult:
+            try:
+                return await client.call_tool(name, args, meta=RequestParamsMeta(**(metadata or {})))
+            except (RuntimeError, ValueError) as err:
+                # The SDK checks the answer against the protocol and the tool's output schema.
+                raise ModelRetry(f"The tool {name!r} ran, but its result is not valid: {err}") from err
+
+        try:
+            result = await self._request(send, repeat_on=frozenset({SESSION_LOST}))
+        except MCPError as err:
+            raise self._call_failure(name, err) from err
+        if result.is_error:
+            raise ModelRetry(text_of(result) or f"The tool {name!r} failed without a message.")
+        return tool_result(result)
+
+    async def get_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:
+        definitions = [self._definition(tool) for tool in await self.list_tools()]
+        return {definition.name: self.tool_for_tool_def(definition) for definition in definitions}
+
+    def tool_for_tool_def(self, tool_def: ToolDefinition) -> ToolsetTool[Any]:
+        """The tool for a definition that the server gave before, without contacting it."""
+        return ToolsetTool(
+            toolset=self,
+            tool_def=tool_def,
+            max_retries=self.max_retries,
+            args_validator=_ANY_OBJECT,
+            idempotent=self._is_idempotent(tool_def),
+        )
+
+    async def call_tool(
+        self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]
+    ) -> ToolResult:
+        name = self._own_name(name)
+        key = ctx.idempotency_key
+
+        async def call(name: str, args: dict[str, Any], metadata: dict[str, Any] | None = None, /) -> ToolResult:
+            keyed = {"idempotency_key": key} if key is not None else {}
+            return await self.direct_call_tool(name, args, {**keyed, **(metadata or {})})
+
+        if self.process_tool_call is None:
+            return await call(name, tool_args)
+        return await self.process_tool_call(replace(ctx, tool_name=name), call, name, tool_args)
+
+    @property
+    def _name(self) -> str:
+        return f"{self.id!r} ({self.target})" if self.id else self.target
+
+    async def _request(self, send: Callable[[Client], Awaitable[T]], *, repeat_on: frozenset[int]) -> T:
+        """Send over the open connection; once more over a new one after the errors in `repeat_on`."""
+        from mcp.shared.exceptions import MCPError
+
+        async with self:
+            try:
+                return await self._send(send)
+            except MCPError as err:
+                if err.code not in repeat_on:
+                    raise
+                return await self._send(send)
+
+    async def _send(self, send: Callable[[Client], Awaitable[T]]) -> T:
+        from mcp.shared.exceptions import MCPError
+
+        connection = self._connection()
+        async with connection.client() as client:
+            try:
+                return await send(client)
+            except MCPError as err:
+                if err.code in _BROKEN:
+                    connection.retire()
+                raise
+
+    def _connection(self) -> Connection:
+        use = self._uses[asyncio.get_running_loop()]
+        if (usable := use.usable()) is not None:
+            return usable
+        connection = Connection(
+            self._name, self._transport(), start_timeout=self.timeout, read_timeout=self.read_timeout
+        )
+        # Retired ones stay listed until they have ended, so that leaving the server waits for them too.
+        use.connections = [*(old for old in use.connections if not old.ended), connection]
+        return connection
+
+    def _call_failure(self, tool: str, err: MCPError) -> Exception:
+        if err.code in (REFUSED, SESSION_LOST):
+            return MCPServerUnavailable(f"The MCP server {self._name} could not be reached: {err}")
+        if err.code == REQUEST_TIMEOUT:
+            return MCPCallLost(tool, "timeout", f"no answer within {self.read_timeout:g} s")
+        if err.code == CONNECTION_CLOSED:
+            return MCPCallLost(tool, "connection", str(err))
+        return ModelRetry(f"The server refused the call of {tool!r}: {err}")
+
+    def _definition(self, tool: Tool) -> ToolDefinition:
+        annotations = tool.annotations.model_dump(exclude_none=True) if tool.annotations else {}
+        return ToolDefinition(
+            name=f"{self.tool_prefix}_{tool.name}" if self.tool_prefix else tool.name,
+            description=tool.description,
+            parameters_json_schema=tool.input_schema,
+            return_schema=tool.output_schema,
+            metadata={"meta": tool.meta, "annotations": annotations, "output_schema": tool.output_schema},
+        )
+
+    def _own_name(self, name: str) -> str:
+        return name.removeprefix(f"{self.tool_prefix}_") if self.tool_prefix else name
+
+    def _is_idempotent(self, tool_def: ToolDefinition) -> bool:
+        if self._own_name(tool_def.name) in self.idempotent_tools:
+            return True
+        hints: dict[str, Any] = (tool_def.metadata or {}).get("annotations") or {}
+        return self.trust_annotations and bool(hints.get("read_only_hint") or hints.get("idempotent_hint"))
+
+
+async def _list_tools(client: Client) -> list[Tool]:
+    page = await client.list_tools()
+    tools = list(page.tools)
+    for _ in range(_MAX_PAGES):
+        if page.next_cursor is None:
+            break
+        page = await client.list_tools(cursor=page.next_cursor)
+        tools += page.tools
+    return tools
