@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypedDict, TypeVar
 
 from pydantic_core import SchemaValidator, core_schema
-from typing_extensions import Unpack
 
 from app.ai.exceptions import ModelRetry
 from app.ai.mcp.codes import CONNECTION_CLOSED, REFUSED, REQUEST_TIMEOUT, SESSION_LOST
@@ -45,25 +44,26 @@ ProcessToolCallback: TypeAlias = Callable[
     [RunContext[Any], CallToolFunc, str, dict[str, Any]],
     Awaitable[ToolResult],
 ]
-"""Stands between a run and the server: called with the context, the function that calls, the tool and its arguments."""
+"""Makes a run's calls to the server: called with the context, the function that calls, the tool and its arguments."""
 
 
 class ServerOptions(TypedDict, total=False):
-    """The options that every kind of server takes."""
+    """The options that every kind of server takes; `MCPServer` has their defaults."""
 
     id: str | None
     """A name that is unique among the toolsets of an agent; durable runs need one."""
     tool_prefix: str | None
     """Put before each tool's name, with an underscore."""
     timeout: float
-    """Seconds that the server may take to start (10)."""
+    """Seconds that the server may take to start."""
     read_timeout: float
-    """Seconds that one request may take (300)."""
+    """Seconds that one request may take."""
     process_tool_call: ProcessToolCallback | None
+    """Makes the call in our place, see there."""
     max_retries: int
-    """How often a failing call may be tried again by the model (1)."""
+    """How often a failing call may be tried again by the model."""
     trust_annotations: bool
-    """Whether the server's word that a tool is read-only or idempotent is believed (no)."""
+    """Whether the server's word that a tool is read-only or idempotent is believed."""
     idempotent_tools: Iterable[str]
     """The server's names of tools whose call may simply be made again when its outcome is unknown."""
 
@@ -87,15 +87,26 @@ class MCPServer(AbstractToolset[Any]):
     run that only replays never contacts the server; a broken connection is replaced before the next request.
     """
 
-    def __init__(self, **options: Unpack[ServerOptions]):
-        self._id = options.get("id")
-        self.tool_prefix = options.get("tool_prefix")
-        self.timeout = options.get("timeout", 10.0)
-        self.read_timeout = options.get("read_timeout", 300.0)
-        self.process_tool_call = options.get("process_tool_call")
-        self.max_retries = options.get("max_retries", 1)
-        self.trust_annotations = options.get("trust_annotations", False)
-        self.idempotent_tools = frozenset(options.get("idempotent_tools", ()))
+    def __init__(
+        self,
+        *,
+        id: str | None = None,
+        tool_prefix: str | None = None,
+        timeout: float = 10.0,
+        read_timeout: float = 300.0,
+        process_tool_call: ProcessToolCallback | None = None,
+        max_retries: int = 1,
+        trust_annotations: bool = False,
+        idempotent_tools: Iterable[str] = (),
+    ):
+        self._id = id
+        self.tool_prefix = tool_prefix
+        self.timeout = timeout
+        self.read_timeout = read_timeout
+        self.process_tool_call = process_tool_call
+        self.max_retries = max_retries
+        self.trust_annotations = trust_annotations
+        self.idempotent_tools = frozenset(idempotent_tools)
         self._uses: dict[asyncio.AbstractEventLoop, _Use] = {}
 
     @property
