@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Generic
 from typing_extensions import TypeVar
 
 if TYPE_CHECKING:
-    from .agent import AbstractAgent
-    from .messages import ModelMessage, UserContent
-    from .models import Model
-    from .settings import ModelSettings
-    from .usage import RunUsage
+    from app.ai.agent import AbstractAgent
+    from app.ai.messages import ModelMessage, UserContent
+    from app.ai.models import Model
+    from app.ai.settings import ModelSettings
+    from app.ai.usage import RunUsage
 
 AgentDepsT = TypeVar("AgentDepsT", default=None, contravariant=True)
 """The type of an agent's dependencies."""

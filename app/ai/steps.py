@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from .messages import ModelRequest, ModelResponse, ToolCallPart
-    from .models import ModelRequestParameters
-    from .run_context import RunContext
-    from .settings import ModelSettings
-    from .toolsets import AbstractToolset
+    from app.ai.messages import ModelRequest, ModelResponse, ToolCallPart
+    from app.ai.models import ModelRequestParameters
+    from app.ai.run_context import RunContext
+    from app.ai.settings import ModelSettings
+    from app.ai.toolsets import AbstractToolset
 
 T = TypeVar("T")
 
@@ -63,7 +63,7 @@ current_steps: ContextVar[Steps] = ContextVar("current_steps", default=Steps()) 
 
 
 @contextmanager
-def use_steps(steps: Steps) -> Iterator[None]:
+def use_steps(steps: Steps) -> Generator[None]:
     """Let runs that start inside the block perform their work through `steps`."""
     token = current_steps.set(steps)
     try:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from functools import cache, partial
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -25,7 +25,7 @@ def default_executor() -> Executor:
 
 
 @contextmanager
-def use_executor(executor: Executor) -> Iterator[None]:
+def use_executor(executor: Executor) -> Generator[None]:
     """Run the synchronous functions of runs inside the block on `executor`."""
     token = _executor.set(executor)
     try:
@@ -36,11 +36,15 @@ def use_executor(executor: Executor) -> Iterator[None]:
 
 async def run_in_thread(func: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Call `func` in a thread that sees the caller's context variables. Cancelling stops the wait, not the thread."""
-    call = partial(copy_context().run, _without_stop_iteration, partial(func, *args, **kwargs))
+    context = copy_context()
+
+    def call() -> R:
+        return context.run(_without_stop_iteration, partial(func, *args, **kwargs))
+
     return await asyncio.get_running_loop().run_in_executor(_executor.get() or default_executor(), call)
 
 
-def _without_stop_iteration(call: Callable[[], Any]) -> Any:
+def _without_stop_iteration(call: Callable[[], R]) -> R:
     # A future cannot carry StopIteration: whoever awaits it would wait for ever.
     try:
         return call()

@@ -1,6 +1,38 @@
 """Toolsets: collections of tools, and wrappers that change how a run sees them."""
 
-from .abstract import AbstractToolset, SchemaValidatorProt, ToolsetTool
-from .wrapper import WrapperToolset
+from typing import TypeAlias
 
-__all__ = ("AbstractToolset", "SchemaValidatorProt", "ToolsetTool", "WrapperToolset")
+from app.ai.run_context import AgentDepsT
+from app.ai.toolsets.abstract import AbstractToolset, SchemaValidatorProt, ToolsetTool
+from app.ai.toolsets.approval_required import ApprovalRequiredToolset
+from app.ai.toolsets.combined import CombinedToolset
+from app.ai.toolsets.dynamic import DynamicToolset, ToolsetFunc
+from app.ai.toolsets.external import ExternalToolset
+from app.ai.toolsets.filtered import FilteredToolset
+from app.ai.toolsets.function import FunctionToolset, FunctionToolsetTool
+from app.ai.toolsets.prefixed import PrefixedToolset
+from app.ai.toolsets.prepared import PreparedToolset
+from app.ai.toolsets.renamed import RenamedToolset
+from app.ai.toolsets.wrapper import WrapperToolset
+
+AgentToolset: TypeAlias = AbstractToolset[AgentDepsT] | ToolsetFunc[AgentDepsT]
+"""A toolset, or a function that chooses one."""
+
+__all__ = (
+    "AbstractToolset",
+    "AgentToolset",
+    "ApprovalRequiredToolset",
+    "CombinedToolset",
+    "DynamicToolset",
+    "ExternalToolset",
+    "FilteredToolset",
+    "FunctionToolset",
+    "FunctionToolsetTool",
+    "PrefixedToolset",
+    "PreparedToolset",
+    "RenamedToolset",
+    "SchemaValidatorProt",
+    "ToolsetFunc",
+    "ToolsetTool",
+    "WrapperToolset",
+)

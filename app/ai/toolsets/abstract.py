@@ -5,19 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, Self
 
-from typing_extensions import Self
-
-from ..run_context import AgentDepsT, RunContext
-from ..tools import ToolDefinition
+from app.ai.run_context import AgentDepsT, RunContext
+from app.ai.tools import ToolDefinition
 
 if TYPE_CHECKING:
-    from .approval_required import ApprovalRequiredToolset
-    from .filtered import FilteredToolset
-    from .prefixed import PrefixedToolset
-    from .prepared import PreparedToolset
-    from .renamed import RenamedToolset
+    from app.ai.toolsets.approval_required import ApprovalRequiredToolset
+    from app.ai.toolsets.filtered import FilteredToolset
+    from app.ai.toolsets.prefixed import PrefixedToolset
+    from app.ai.toolsets.prepared import PreparedToolset
+    from app.ai.toolsets.renamed import RenamedToolset
 
 
 class SchemaValidatorProt(Protocol):
@@ -126,33 +124,34 @@ class AbstractToolset(ABC, Generic[AgentDepsT]):
         self, filter_func: Callable[[RunContext[AgentDepsT], ToolDefinition], bool | Awaitable[bool]]
     ) -> FilteredToolset[AgentDepsT]:
         """Only the tools for which `filter_func` is true, decided at each step."""
-        from .filtered import FilteredToolset
+        from app.ai.toolsets.filtered import FilteredToolset
 
         return FilteredToolset(self, filter_func)
 
     def prefixed(self, prefix: str) -> PrefixedToolset[AgentDepsT]:
         """The same tools, each name preceded by `prefix` and an underscore."""
-        from .prefixed import PrefixedToolset
+        from app.ai.toolsets.prefixed import PrefixedToolset
 
         return PrefixedToolset(self, prefix)
 
     def prepared(self, prepare_func: Callable[..., Any]) -> PreparedToolset[AgentDepsT]:
         """The same tools, described as `prepare_func(ctx, definitions)` decides at each step."""
-        from .prepared import PreparedToolset
+        from app.ai.toolsets.prepared import PreparedToolset
 
         return PreparedToolset(self, prepare_func)
 
     def renamed(self, name_map: dict[str, str]) -> RenamedToolset[AgentDepsT]:
         """The same tools under other names; `name_map` goes from new to old."""
-        from .renamed import RenamedToolset
+        from app.ai.toolsets.renamed import RenamedToolset
 
         return RenamedToolset(self, name_map)
 
     def approval_required(
-        self, approval_required_func: Callable[[RunContext[AgentDepsT], ToolDefinition, dict[str, Any]], bool] | None = None
+        self,
+        approval_required_func: Callable[[RunContext[AgentDepsT], ToolDefinition, dict[str, Any]], bool] | None = None,
     ) -> ApprovalRequiredToolset[AgentDepsT]:
         """The same tools, called only once a person agrees; the function picks the calls, by default all."""
-        from .approval_required import ApprovalRequiredToolset
+        from app.ai.toolsets.approval_required import ApprovalRequiredToolset
 
         if approval_required_func is None:
             return ApprovalRequiredToolset(self)

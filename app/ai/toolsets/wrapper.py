@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
-from typing_extensions import Self
-
-from ..run_context import AgentDepsT, RunContext
-from .abstract import AbstractToolset, ToolsetTool
+from app.ai.run_context import AgentDepsT, RunContext
+from app.ai.toolsets.abstract import AbstractToolset, ToolsetTool
 
 
 @dataclass

@@ -1,0 +1,50 @@
+"""JSON schemas as models like them: no titles made up from field names, an object at the top."""
+
+from __future__ import annotations
+
+from dataclasses import is_dataclass
+from typing import Any
+
+from pydantic import BaseModel, RootModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
+from typing_extensions import TypeIs, is_typeddict
+
+from app.ai.exceptions import UserError
+
+__all__ = "GenerateToolJsonSchema", "inline_top_reference", "is_model_like"
+
+
+class GenerateToolJsonSchema(GenerateJsonSchema):
+    """Makes the schemas that are shown to models."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        """Never: a title that only repeats the field's name costs tokens and says nothing."""
+        return False
+
+    def emit_warning(self, kind: JsonSchemaWarningKind, detail: str) -> None:
+        # A default that is no JSON is left out of the schema; that is all we want of it.
+        if kind != "non-serializable-default":
+            super().emit_warning(kind, detail)
+
+
+def is_model_like(type_: Any) -> TypeIs[type[Any]]:
+    """Whether `type_` is a class with named fields, so that its JSON schema is an object of its own."""
+    if not isinstance(type_, type):
+        return False
+    class_: type[Any] = type_
+    if issubclass(class_, BaseModel):
+        return not issubclass(class_, RootModel)
+    return is_dataclass(class_) or is_typeddict(class_) or bool(getattr(class_, "__is_model_like__", False))
+
+
+def inline_top_reference(schema: dict[str, Any]) -> dict[str, Any]:
+    """The same schema with a `$ref` at the top replaced by what it refers to, as for a recursive model."""
+    reference = schema.get("$ref")
+    if reference is None:
+        return schema
+    definitions = schema["$defs"]
+    name = reference.removeprefix("#/$defs/")
+    if name not in definitions:
+        raise UserError(f"JSON schema refers to {reference!r}, which is not among its own definitions")
+    rest = {key: value for key, value in schema.items() if key not in ("$ref", "$defs")}
+    return {**definitions[name], **rest, "$defs": definitions}

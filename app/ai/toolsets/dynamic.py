@@ -1,0 +1,73 @@
+"""A toolset that a function chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
+
+from app.ai.callbacks import call_user_function
+from app.ai.exceptions import UserError
+from app.ai.run_context import AgentDepsT, RunContext
+from app.ai.toolsets.abstract import AbstractToolset, ToolsetTool
+
+ToolsetFunc: TypeAlias = Callable[
+    [RunContext[AgentDepsT]],
+    AbstractToolset[AgentDepsT] | Awaitable[AbstractToolset[AgentDepsT] | None] | None,
+]
+"""Chooses a toolset, or none, for a run or for one of its steps."""
+
+
+@dataclass
+class DynamicToolset(AbstractToolset[AgentDepsT]):
+    """The toolset that `toolset_func` chooses, for each step or once for the run."""
+
+    toolset_func: ToolsetFunc[AgentDepsT]
+    per_run_step: bool = True
+    _id: str | None = None
+    _chosen: AbstractToolset[AgentDepsT] | None = field(default=None, init=False, repr=False)
+    _entered: bool = field(default=False, init=False, repr=False)
+
+    @property
+    def id(self) -> str | None:
+        return self._id
+
+    async def for_run(self, ctx: RunContext[AgentDepsT]) -> AbstractToolset[AgentDepsT]:
+        # Two runs at the same time must not share what was chosen.
+        return replace(self)
+
+    async def for_run_step(self, ctx: RunContext[AgentDepsT]) -> AbstractToolset[AgentDepsT]:
+        if self._chosen is None or self.per_run_step:
+            await self._change_to(await call_user_function(self.toolset_func, ctx), ctx)
+        return self
+
+    async def __aexit__(self, *args: Any) -> bool | None:
+        return await self._leave(*args)
+
+    async def get_instructions(self, ctx: RunContext[AgentDepsT]) -> str | Sequence[str] | None:
+        return await self._chosen.get_instructions(ctx) if self._chosen else None
+
+    async def get_tools(self, ctx: RunContext[AgentDepsT]) -> dict[str, ToolsetTool[AgentDepsT]]:
+        return await self._chosen.get_tools(ctx) if self._chosen else {}
+
+    async def call_tool(
+        self, name: str, tool_args: dict[str, Any], ctx: RunContext[AgentDepsT], tool: ToolsetTool[AgentDepsT]
+    ) -> Any:
+        assert self._chosen is not None, "a tool was called before its toolset was chosen"
+        return await self._chosen.call_tool(name, tool_args, ctx, tool)
+
+    async def _change_to(self, toolset: AbstractToolset[AgentDepsT] | None, ctx: RunContext[AgentDepsT]) -> None:
+        if toolset is self._chosen:
+            return
+        await self._leave(None, None, None)
+        if toolset is not None:
+            if not isinstance(toolset, AbstractToolset):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise UserError(f"{self.label} chose {toolset!r}; the function must return a toolset or None")
+            await toolset.__aenter__()
+            self._chosen = toolset
+            self._entered = True
+
+    async def _leave(self, *args: Any) -> bool | None:
+        chosen, entered = self._chosen, self._entered
+        self._chosen, self._entered = None, False
+        return await chosen.__aexit__(*args) if chosen is not None and entered else None
