@@ -1,0 +1,26 @@
+"""What we rely on in DBOS 3.4 below its public API, in one place. tests/contracts proves each line of it."""
+
+from __future__ import annotations
+
+from dbos import error
+from dbos._context import get_local_dbos_context
+from dbos._dbos import _get_dbos_instance  # pyright: ignore[reportPrivateUsage]
+
+OwnershipLost = error.DBOSWorkflowConflictIDError
+"""Raised, with the run's id, when this execution is no longer the run's; DBOS then waits for the other's outcome."""
+
+ControlError = error.DBOSBaseException
+"""Base of what DBOS raises to stop an execution: lost ownership, cancelled. Never to be swallowed or recorded."""
+
+
+def current_owner() -> str:
+    """The fencing token (`workflow_status.owner_xid`) of the running execution."""
+    context = get_local_dbos_context()
+    if context is None or context.owner_xid is None:
+        raise RuntimeError("Only a dispatched workflow has an owner token; call this from inside `holdfast.run`.")
+    return context.owner_xid
+
+
+def active_runs() -> set[str]:
+    """Ids of the workflows that this process executes at this moment."""
+    return set(_get_dbos_instance()._active_workflows_set.activeList())  # pyright: ignore[reportPrivateUsage]

@@ -1,0 +1,77 @@
+"""What a step's record says: its input with its outcome, as JSON that a person reads in `holdfast.steps`.
+
+model     {kind, request: {message, settings}, response, outcome, attempt}
+tool/mcp  {kind, toolset, tool, tool_call_id, args, result | return, outcome, attempt}
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from app.ai.exceptions import ApprovalRequired, CallDeferred, ModelRetry
+from app.ai.messages import ModelRequest, ModelResponse, ToolReturn, ToolReturnContent
+from app.ai.steps import PreparedRequest
+from app.durable.failures import ResultNotSerializable
+from app.durable.serializer import to_json
+
+Envelope = dict[str, Any]
+
+_request: TypeAdapter[ModelRequest] = TypeAdapter(ModelRequest)
+_response: TypeAdapter[ModelResponse] = TypeAdapter(ModelResponse)
+_content: TypeAdapter[Any] = TypeAdapter(ToolReturnContent)
+_tool_return: TypeAdapter[ToolReturn] = TypeAdapter(ToolReturn)
+
+
+def request_json(request: PreparedRequest) -> Envelope:
+    """A request as its model step shows it."""
+    return {"message": _request.dump_python(request.message, mode="json"), "settings": to_json(request.model_settings)}
+
+
+def response_json(response: ModelResponse) -> Envelope:
+    """A response as its model step shows it."""
+    return _response.dump_python(response, mode="json")
+
+
+def read_request(recorded: Envelope) -> PreparedRequest:
+    """The request of a recorded model step; its tool definitions were not needed again and are not recorded."""
+    message = _request.validate_python(recorded["message"])
+    return PreparedRequest(message=message, model_settings=recorded["settings"], parameters=None)
+
+
+def read_response(recorded: Envelope) -> ModelResponse:
+    """The response of a recorded model step."""
+    return _response.validate_python(recorded)
+
+
+def returned(value: Any) -> Envelope:
+    """The outcome of a tool that returned. Raises ResultNotSerializable for what JSON cannot hold."""
+    try:
+        if isinstance(value, ToolReturn):
+            return {"outcome": "returned", "return": to_json(_tool_return.dump_python(value, mode="json"))}
+        return {"outcome": "returned", "result": to_json(_content.dump_python(value, mode="json"))}
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ResultNotSerializable(type(value).__name__, str(error)) from error
+
+
+def control_flow(signal: ModelRetry | CallDeferred | ApprovalRequired) -> Envelope:
+    """The outcome of a tool that asked for a retry, a result from outside or a person."""
+    if isinstance(signal, ModelRetry):
+        return {"outcome": "retry", "result": signal.message}
+    waits_for = "approval" if isinstance(signal, ApprovalRequired) else "external"
+    return {"outcome": "deferred", "waits_for": waits_for, "result": to_json(signal.metadata)}
+
+
+def read_result(envelope: Envelope) -> Any:
+    """What a tool step gives to the loop: its value, or the control flow it raised, raised again."""
+    match envelope["outcome"]:
+        case "retry":
+            raise ModelRetry(envelope["result"])
+        case "deferred":
+            signal = ApprovalRequired if envelope["waits_for"] == "approval" else CallDeferred
+            raise signal(metadata=envelope["result"])
+        case _ if "return" in envelope:
+            return _tool_return.validate_python(envelope["return"])
+        case _:
+            return _content.validate_python(envelope["result"])

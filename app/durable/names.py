@@ -1,0 +1,62 @@
+"""Every name that is stored in Postgres. Names are data: only ever added to, and pinned by a test.
+
+A recorded step whose name differs from the one its replay draws makes the run fail as `diverged`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+APPLICATION: Final = "holdfast"
+APPLICATION_VERSION: Final = "holdfast-1"
+
+RUN_WORKFLOW: Final = "holdfast.run"
+RUN_QUEUE: Final = "runs"
+SERIALIZER: Final = "holdfast_json_v1"
+
+EVENT_CHANNEL: Final = "holdfast_events"
+WORKER_LOCK_NAMESPACE: Final = 0x486F6C64
+"""First key of the two-int advisory lock that a worker holds for its life ("Hold")."""
+
+STEP_KINDS: Final = ("model", "tool", "mcp", "output", "decision", "callback", "list_tools")
+OUTCOMES: Final = ("returned", "retry", "deferred", "failed", "unknown")
+STATE_EVENTS: Final = (
+    "run_queued",
+    "run_running",
+    "run_waiting",
+    "run_succeeded",
+    "run_failed",
+    "run_cancelled",
+    "run_taken_over",
+)
+TERMINAL_EVENTS: Final = ("run_succeeded", "run_failed", "run_cancelled")
+STEP_EVENTS: Final = (
+    "attempt",
+    "part_start",
+    "part_delta",
+    "part_end",
+    "final_result",
+    "function_tool_call",
+    "function_tool_result",
+)
+TABLES: Final = ("run_cursors", "run_events", "attempts", "approvals", "idempotency_keys", "workers")
+VIEWS: Final = ("runs", "steps", "messages", "tool_calls")
+WAIT_KINDS: Final = ("approval", "external", "outcome_unknown")
+
+MODEL_STEP: Final = "model"
+DECISION_STEP: Final = "decision"
+
+
+def tool_step(tool: str) -> str:
+    """Name of the step that calls a function tool."""
+    return f"tool:{tool}"
+
+
+def mcp_step(tool: str) -> str:
+    """Name of the step that calls a tool of an MCP server."""
+    return f"mcp:{tool}"
+
+
+def list_tools_step(toolset_id: str) -> str:
+    """Name of the step that lists the tools of a remote toolset."""
+    return f"list_tools:{toolset_id}"

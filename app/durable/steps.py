@@ -1,0 +1,122 @@
+"""`Steps` of a durable run: model requests, tool calls and users' callbacks as recorded steps. [replay-sensitive]
+
+model_request   durable: one step holds preparing, asking and streaming
+reserve         draws the numbers of a batch of tool calls before any of them starts
+wrap_toolset    puts `DurableToolset` around every leaf
+callback        system prompt and output functions
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Awaitable, Callable, Generator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+from dbos import StepReservation
+from pydantic import TypeAdapter
+
+from app.ai.exceptions import ModelRetry
+from app.ai.messages import AgentStreamEvent, ModelResponse, ToolCallPart
+from app.ai.run_context import RunContext
+from app.ai.steps import PreparedRequest, Steps, use_steps
+from app.ai.toolsets import AbstractToolset
+from app.durable import envelopes, names
+from app.durable.events import StepEvents
+from app.durable.journal import Envelope, Journal, StepPlan, failure_of
+from app.durable.serializer import to_json
+
+T = TypeVar("T")
+
+_live_events: ContextVar[StepEvents | None] = ContextVar("_live_events", default=None)
+
+
+async def follow_model(_ctx: RunContext[Any], stream: AsyncIterable[AgentStreamEvent]) -> None:
+    """The event stream handler of a durable run: events of the model step in progress become run events.
+
+    Events of the tool phase pass by unused: tool steps write their own, so that a replay repeats none.
+    """
+    events = _live_events.get()
+    async for event in stream:
+        if events is not None:
+            events.emit_stream_event(event)
+
+
+class DurableSteps(Steps):
+    """Performs and records what one execution of a run does."""
+
+    may_wait = True
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+        self.run_id = journal.run_id
+        self.listed_tools: dict[str, Envelope] = {}
+        self._reserved: dict[str, StepReservation] = {}
+
+    async def model_request(
+        self,
+        ctx: RunContext[Any],
+        prepare: Callable[[], Awaitable[PreparedRequest]],
+        send: Callable[[PreparedRequest], Awaitable[ModelResponse]],
+    ) -> tuple[PreparedRequest, ModelResponse]:
+        """One model step; on replay both the request and the response come from its record."""
+        plan = StepPlan(self.journal.reserve(), names.MODEL_STEP, "model", head={"model": ctx.model.model_name})
+        prepared: list[PreparedRequest] = []
+
+        async def ask(events: StepEvents) -> Envelope:
+            request = await prepare()
+            prepared.append(request)
+            plan.head["request"] = envelopes.request_json(request)
+            with _live(events):
+                response = await send(request)
+            return {"outcome": "returned", "response": envelopes.response_json(response)}
+
+        envelope = await self.journal.perform(plan, ask)
+        if (failure := failure_of(envelope)) is not None:
+            raise failure
+        request = prepared[0] if prepared else envelopes.read_request(envelope["request"])
+        return request, envelopes.read_response(envelope["response"])
+
+    def reserve(self, calls: Sequence[ToolCallPart]) -> None:
+        for call in calls:
+            self._reserved[call.tool_call_id] = self.journal.reserve()
+
+    def reserved(self, tool_call_id: str | None) -> StepReservation:
+        """The step number that was drawn for a tool call."""
+        if tool_call_id in self._reserved:
+            return self._reserved.pop(tool_call_id)
+        return self.journal.reserve()
+
+    def wrap_toolset(self, toolset: AbstractToolset[Any]) -> AbstractToolset[Any]:
+        from app.durable.toolset import durable_toolset  # it needs DurableSteps itself
+
+        return toolset.visit_and_replace(lambda leaf: durable_toolset(leaf, self))
+
+    async def callback(self, name: str, result_type: Any, body: Callable[[], Awaitable[T]]) -> T:
+        """Record what a user's function answered, as JSON of `result_type`."""
+        kind = "output" if name.startswith("output:") else "callback"
+        adapter: TypeAdapter[Any] = TypeAdapter(result_type)
+
+        async def call(_events: StepEvents) -> Envelope:
+            try:
+                with use_steps(Steps()):
+                    value = await body()
+            except ModelRetry as retry:
+                return envelopes.control_flow(retry)
+            return {"outcome": "returned", "result": to_json(adapter.dump_python(value, mode="json"))}
+
+        envelope = await self.journal.perform(StepPlan(self.journal.reserve(), name, kind), call)
+        if (failure := failure_of(envelope)) is not None:
+            raise failure
+        if envelope["outcome"] == "retry":
+            raise ModelRetry(envelope["result"])
+        return adapter.validate_python(envelope["result"])
+
+
+@contextmanager
+def _live(events: StepEvents) -> Generator[None]:
+    token = _live_events.set(events)
+    try:
+        yield
+    finally:
+        _live_events.reset(token)

@@ -1,0 +1,156 @@
+"""Tool calls as steps: `DurableToolset` stands between the agent loop and each leaf toolset. [replay-sensitive]"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from app.ai.exceptions import ApprovalRequired, CallDeferred, ModelRetry
+from app.ai.mcp import MCPCallLost, MCPServer
+from app.ai.messages import (
+    FunctionToolCallEvent,
+    FunctionToolResultEvent,
+    RetryPromptPart,
+    ToolCallPart,
+    ToolReturn,
+    ToolReturnPart,
+)
+from app.ai.run_context import RunContext
+from app.ai.steps import Steps, use_steps
+from app.ai.tools import ToolDefinition
+from app.ai.toolsets import AbstractToolset, ExternalToolset, ToolsetTool, WrapperToolset
+from app.durable import envelopes, names
+from app.durable.events import Event, StepEvents
+from app.durable.failures import OutcomeUnknown
+from app.durable.journal import Envelope, StepPlan, failure_of
+from app.durable.serializer import to_json
+from app.durable.steps import DurableSteps
+
+_definitions: TypeAdapter[list[ToolDefinition]] = TypeAdapter(list[ToolDefinition])
+_call_event: TypeAdapter[FunctionToolCallEvent] = TypeAdapter(FunctionToolCallEvent)
+
+
+def durable_toolset(leaf: AbstractToolset[Any], steps: DurableSteps) -> AbstractToolset[Any]:
+    """The recording layer for a leaf toolset; tools answered outside the run need none."""
+    if isinstance(leaf, ExternalToolset):
+        return leaf
+    return DurableMCPToolset(leaf, steps) if isinstance(leaf, MCPServer) else DurableToolset(leaf, steps)
+
+
+@dataclass
+class DurableToolset(WrapperToolset[Any]):
+    """Records each call. A call that was lost is repeated if the tool is idempotent, otherwise deferred as unknown."""
+
+    steps: DurableSteps
+    kind = "tool"
+
+    @property
+    def id(self) -> str | None:
+        return self.wrapped.id
+
+    async def call_tool(
+        self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]
+    ) -> Any:
+        plan = self._plan(name, tool_args, ctx, tool)
+
+        async def call(events: StepEvents) -> Envelope:
+            try:
+                value = await self._call(name, tool_args, self._inner_context(ctx, plan), tool)
+                outcome = envelopes.returned(value)
+            except (ModelRetry, CallDeferred, ApprovalRequired) as signal:
+                value, outcome = signal, envelopes.control_flow(signal)
+            _emit_result(events, name, ctx, value)
+            return outcome
+
+        try:
+            envelope = await self.steps.journal.perform(plan, call)
+        except OutcomeUnknown:
+            raise CallDeferred(metadata={"waiting_for": "outcome_unknown"}) from None
+        if (failure := failure_of(envelope)) is not None:
+            raise failure
+        return envelopes.read_result(envelope)
+
+    async def _call(self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]) -> Any:
+        # An agent that a tool runs is part of this step: its own requests and calls must not draw steps of the run.
+        with use_steps(Steps()):
+            return await self.wrapped.call_tool(name, tool_args, ctx, tool)
+
+    def _plan(self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]) -> StepPlan:
+        args = to_json(tool_args)
+        label = names.mcp_step(name) if self.kind == "mcp" else names.tool_step(name)
+        return StepPlan(
+            self.steps.reserved(ctx.tool_call_id),
+            label,
+            self.kind,
+            repeatable=tool.idempotent,
+            tool_call_id=ctx.tool_call_id,
+            input=args,
+            head={
+                "toolset": self.wrapped.id,
+                "tool": name,
+                "tool_call_id": ctx.tool_call_id,
+                "args": args,
+            },
+            first_events=[_called(name, args, ctx)],
+        )
+
+    def _inner_context(self, ctx: RunContext[Any], plan: StepPlan) -> RunContext[Any]:
+        return replace(ctx, idempotency_key=f"{self.steps.run_id}:{plan.step}")
+
+
+@dataclass
+class DurableMCPToolset(DurableToolset):
+    """Also records the listing of a server's tools, once a run: a replay rebuilds them without asking the server."""
+
+    kind = "mcp"
+
+    async def get_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:
+        server = self.wrapped
+        assert isinstance(server, MCPServer)
+        label = server.id or server.label
+        if label not in self.steps.listed_tools:
+            self.steps.listed_tools[label] = await self._list(server, label, ctx)
+        definitions = _definitions.validate_python(self.steps.listed_tools[label]["result"])
+        return {definition.name: server.tool_for_tool_def(definition) for definition in definitions}
+
+    async def _call(self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]) -> Any:
+        try:
+            return await super()._call(name, tool_args, ctx, tool)
+        except MCPCallLost as lost:
+            if not tool.idempotent:
+                raise OutcomeUnknown(name) from lost
+        return await super()._call(name, tool_args, ctx, tool)
+
+    async def _list(self, server: MCPServer, label: str, ctx: RunContext[Any]) -> Envelope:
+        async def listing(_events: StepEvents) -> Envelope:
+            tools = await server.get_tools(ctx)
+            found = [tool.tool_def for tool in tools.values()]
+            return {"outcome": "returned", "result": _definitions.dump_python(found, mode="json")}
+
+        plan = StepPlan(
+            self.steps.journal.reserve(), names.list_tools_step(label), "list_tools", head={"toolset": label}
+        )
+        envelope = await self.steps.journal.perform(plan, listing)
+        if (failure := failure_of(envelope)) is not None:
+            raise failure
+        return envelope
+
+
+def _called(name: str, args: Any, ctx: RunContext[Any]) -> Event:
+    part = ToolCallPart(tool_name=name, args=args, tool_call_id=ctx.tool_call_id or "")
+    data = _call_event.dump_python(FunctionToolCallEvent(part=part), mode="json")
+    return {"type": data.pop("event_kind"), "data": data}
+
+
+def _emit_result(events: StepEvents, name: str, ctx: RunContext[Any], value: Any) -> None:
+    call_id = ctx.tool_call_id or ""
+    if isinstance(value, ModelRetry):
+        part = RetryPromptPart(content=value.message, tool_name=name, tool_call_id=call_id)
+    elif isinstance(value, CallDeferred | ApprovalRequired):
+        return
+    else:
+        content = value.return_value if isinstance(value, ToolReturn) else value
+        part = ToolReturnPart(tool_name=name, content=content, tool_call_id=call_id)
+    events.emit_stream_event(FunctionToolResultEvent(part=part))
