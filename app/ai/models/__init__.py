@@ -1,0 +1,72 @@
+"""Models: what every one offers to a run, and how one is found by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from app.ai.exceptions import UserError
+from app.ai.models.model import Model
+from app.ai.models.parameters import ModelRequestParameters
+from app.ai.models.streamed_response import StreamedResponse
+
+if TYPE_CHECKING:
+    from app.ai.providers import Provider
+
+__all__ = (
+    "ALLOW_MODEL_REQUESTS",
+    "KnownModelName",
+    "Model",
+    "ModelRequestParameters",
+    "StreamedResponse",
+    "check_allow_model_requests",
+    "infer_model",
+    "override_allow_model_requests",
+)
+
+KnownModelName: TypeAlias = str
+"""A model as `provider:name`, such as `openai:gpt-5`, or `test`."""
+
+ALLOW_MODEL_REQUESTS = True
+"""Set to False, as in a test suite, to make every request to a real provider fail. Test models always work."""
+
+
+def check_allow_model_requests() -> None:
+    """Raise RuntimeError if requests to real providers are switched off."""
+    if not ALLOW_MODEL_REQUESTS:
+        raise RuntimeError("Requests to model providers are switched off: ALLOW_MODEL_REQUESTS is False")
+
+
+@contextmanager
+def override_allow_model_requests(allow_model_requests: bool) -> Generator[None]:
+    """Set `ALLOW_MODEL_REQUESTS` within the block."""
+    global ALLOW_MODEL_REQUESTS
+    before = ALLOW_MODEL_REQUESTS
+    ALLOW_MODEL_REQUESTS = allow_model_requests  # pyright: ignore[reportConstantRedefinition]
+    try:
+        yield
+    finally:
+        ALLOW_MODEL_REQUESTS = before  # pyright: ignore[reportConstantRedefinition]
+
+
+def infer_model(model: Model | KnownModelName, provider_factory: Callable[[str], Provider[Any]] | None = None) -> Model:
+    """The model that a string such as `openai:gpt-5` or `test` names; a model stays itself.
+
+    UserError if the string names no provider that we know.
+    """
+    if isinstance(model, Model):
+        return model
+    if model == "test":
+        from app.ai.models.test import TestModel
+
+        return TestModel()
+    provider_name, separator, model_name = model.partition(":")
+    if not separator or not model_name:
+        raise UserError(f"A model is named as `provider:name`, such as `openai:gpt-5`; got {model!r}.")
+    if provider_name in ("openai", "openai-chat"):
+        from app.ai.models.openai import OpenAIChatModel
+        from app.ai.providers import infer_provider
+
+        return OpenAIChatModel(model_name, provider=(provider_factory or infer_provider)("openai"))
+    raise UserError(f"Unknown model provider {provider_name!r} in {model!r}; known: openai, test.")

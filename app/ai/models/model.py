@@ -1,0 +1,181 @@
+"""The interface of a model, and how a request is fitted to it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import cached_property
+from types import TracebackType
+from typing import Any, Self
+
+from app.ai.exceptions import UserError
+from app.ai.messages import InstructionPart, ModelMessage, ModelRequest, ModelResponse
+from app.ai.models.parameters import ModelRequestParameters
+from app.ai.models.streamed_response import StreamedResponse
+from app.ai.profiles import DEFAULT_PROFILE, ModelProfile, ModelProfileSpec
+from app.ai.settings import ModelSettings, ThinkingLevel, merge_model_settings
+from app.ai.tools import RunContext
+from app.ai.usage import RequestUsage
+
+
+class Model(ABC):
+    """A model that a run can ask. Entering it as an async context keeps its connections until exit."""
+
+    def __init__(self, *, settings: ModelSettings | None = None, profile: ModelProfileSpec | None = None):
+        self._settings = settings
+        self._profile = profile
+
+    @property
+    @abstractmethod
+    def model_name(self) -> str:
+        """The model's name at its provider."""
+
+    @property
+    @abstractmethod
+    def system(self) -> str:
+        """The provider's name, as in OpenTelemetry's `gen_ai.system`."""
+
+    @property
+    def model_id(self) -> str:
+        """Provider and name, as `infer_model` takes them."""
+        return f"{self.system}:{self.model_name}"
+
+    @property
+    def label(self) -> str:
+        """A short name to show to people."""
+        return self.model_name
+
+    @property
+    def base_url(self) -> str | None:
+        """Where the provider's API is, if it is reached over HTTP."""
+        return None
+
+    @property
+    def settings(self) -> ModelSettings | None:
+        """The model's own settings, the lowest layer of a request's settings."""
+        return self._settings
+
+    @cached_property
+    def profile(self) -> ModelProfile:
+        """What this model can do."""
+        profile = self._profile(self.model_name) if callable(self._profile) else self._profile
+        return profile or DEFAULT_PROFILE
+
+    @abstractmethod
+    async def request(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+    ) -> ModelResponse:
+        """Ask the model and wait for the whole answer."""
+
+    @asynccontextmanager
+    async def request_stream(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+        run_context: RunContext[Any] | None = None,
+    ) -> AsyncGenerator[StreamedResponse]:
+        """Ask the model and read the answer as it comes."""
+        raise NotImplementedError(f"{type(self).__name__} does not stream")
+        yield  # makes this a generator
+
+    async def count_tokens(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+    ) -> RequestUsage:
+        """Ask the provider how many tokens a request would use."""
+        raise NotImplementedError(f"{type(self).__name__} does not count tokens before a request")
+
+    def prepare_request(
+        self, model_settings: ModelSettings | None, model_request_parameters: ModelRequestParameters
+    ) -> tuple[ModelSettings | None, ModelRequestParameters]:
+        """Fit settings and parameters to this model. Doing it twice changes nothing more.
+
+        The model's own settings come under the given ones, output mode `auto` is decided by the profile, and what
+        the mode does not use is dropped. UserError if the model cannot do what is asked.
+        """
+        settings = merge_model_settings(self.settings, model_settings)
+        parameters = self.customize_request_parameters(model_request_parameters)
+        settings, parameters = _resolve_thinking(settings, parameters, self.profile)
+        parameters = _resolve_output_mode(parameters, self.profile)
+        _refuse_unsupported(self, parameters)
+        return settings, parameters
+
+    def prepare_messages(self, messages: list[ModelMessage]) -> list[ModelMessage]:
+        """Fit the history to this model, on a copy."""
+        return messages
+
+    def customize_request_parameters(self, model_request_parameters: ModelRequestParameters) -> ModelRequestParameters:
+        """A hook for subclasses, such as to rewrite tool schemas."""
+        return model_request_parameters
+
+    @staticmethod
+    def get_instructions(messages: Sequence[ModelMessage], parameters: ModelRequestParameters) -> str | None:
+        """The instructions to send: those of the newest request, and those that ask for a prompted output."""
+        if parameters.instruction_parts is not None:
+            instructions = InstructionPart.join(parameters.instruction_parts)
+        else:
+            newest = next((message for message in reversed(messages) if isinstance(message, ModelRequest)), None)
+            instructions = newest.instructions if newest else None
+        return "\n\n".join(filter(None, (instructions, parameters.prompted_output_instructions))) or None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> bool | None:
+        return None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(model_name={self.model_name!r})"
+
+
+def _resolve_thinking(
+    settings: ModelSettings | None, parameters: ModelRequestParameters, profile: ModelProfile
+) -> tuple[ModelSettings | None, ModelRequestParameters]:
+    if not settings or "thinking" not in settings:
+        return settings, parameters
+    thinking: ThinkingLevel | None = settings["thinking"]
+    if not profile.supports_thinking or (thinking is False and profile.thinking_always_enabled):
+        thinking = None
+    rest: Any = {key: value for key, value in settings.items() if key != "thinking"}
+    return rest or None, replace(parameters, thinking=thinking)
+
+
+def _resolve_output_mode(parameters: ModelRequestParameters, profile: ModelProfile) -> ModelRequestParameters:
+    mode = parameters.output_mode
+    if mode == "auto":
+        mode = profile.default_structured_output_mode
+        parameters = replace(parameters, output_mode=mode, allow_text_output=mode != "tool")
+    match mode:
+        case "native" | "prompted":
+            parameters = replace(parameters, output_tools=[])
+        case "tool" | "tool_or_text":
+            parameters = replace(parameters, output_object=None)
+        case _:
+            parameters = replace(parameters, output_tools=[], output_object=None)
+    needs_template = mode == "prompted" and parameters.prompted_output_template is None
+    if needs_template:
+        parameters = replace(parameters, prompted_output_template=profile.prompted_output_template)
+    return parameters
+
+
+def _refuse_unsupported(model: Model, parameters: ModelRequestParameters) -> None:
+    profile = model.profile
+    checks = (
+        (bool(parameters.function_tools) and not profile.supports_tools, "tools"),
+        (bool(parameters.output_tools) and not profile.supports_tools, "tool output"),
+        (parameters.output_mode == "native" and not profile.supports_json_schema_output, "native structured output"),
+        (parameters.allow_image_output and not profile.supports_image_output, "image output"),
+    )
+    for unsupported, what in checks:
+        if unsupported:
+            raise UserError(f"The model {model.model_name!r} does not support {what}.")
