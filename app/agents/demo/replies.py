@@ -27,8 +27,12 @@ HELP = (
 )
 
 _NUMBER = r"-?\d+(?:\.\d+)?"
-_ADD = re.compile(rf"\b(?:add|sum)\s+({_NUMBER})\s+(?:and|to|plus)\s+({_NUMBER})|({_NUMBER})\s*\+\s*({_NUMBER})", re.I)
-_LOOK_UP = re.compile(r"\blook\s+up\s+(.+?)(?=[.;?!](?:\s|$)|\n|,?\s+and\s+(?:add|sum|count|what|tell)\b|$)", re.I)
+_ADD = re.compile(
+    rf"\b(?:add|sum)\s+({_NUMBER})\s+(?:and|to|plus)\s+({_NUMBER})|({_NUMBER})\s*(?:\+|plus)\s*({_NUMBER})", re.I
+)
+_LOOK_UP = re.compile(
+    r"\b(?:look\s+up|know\s+about)\s+(.+?)(?=[.;?!](?:\s|$)|\n|,?\s+and\s+(?:add|sum|count|what|tell)\b|$)", re.I
+)
 _SECONDS = re.compile(rf"\s+(?:for|in)\s+({_NUMBER})\s*s(?:ec(?:ond)?s?)?$", re.I)
 _TIME = re.compile(r"\btime\b(?:[^.;?!\n]*?\bin\s+([A-Za-z_/ ]+))?", re.I)
 _COUNT = re.compile(r"\bcount\s+(?:up\s+)?to\s+(\d+)", re.I)

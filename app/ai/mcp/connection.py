@@ -87,11 +87,14 @@ class Connection:
         self._retired = True
         self._end_if_unused()
 
-    async def close(self) -> None:
-        """End now, and wait until the server's process or HTTP session is closed."""
+    def close(self) -> None:
+        """End now, with the calls under way."""
         if not self._ready.done():
             self._owner.cancel()
         self._transport.gone.set()
+
+    async def wait_ended(self) -> None:
+        """Wait until the server's process or HTTP session is gone."""
         await asyncio.wait([self._owner])
 
     def _end_if_unused(self) -> None:

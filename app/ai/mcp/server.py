@@ -139,7 +139,9 @@ class MCPServer(AbstractToolset[Any]):
         if use.entered == 0:
             del self._uses[loop]
             for connection in use.connections:
-                await connection.close()
+                connection.close()
+            for connection in use.connections:
+                await connection.wait_ended()
         return None
 
     async def list_tools(self) -> list[Tool]:

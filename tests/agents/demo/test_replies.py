@@ -34,6 +34,10 @@ def ask(prompt: str) -> list[tuple[str, dict[str, Any]]]:
                 ("get_current_time", {"timezone": "Europe/Paris"}),
             ],
         ),
+        (
+            "What is 19 plus 23, and what do you know about durable agents?",
+            [("slow_lookup", {"topic": "durable agents"}), ("add", {"a": 19.0, "b": 23.0})],
+        ),
         ("hello", []),
     ],
 )
