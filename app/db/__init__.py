@@ -1,0 +1,1 @@
+"""Everything that speaks SQL: engine, statements, migrations, and the embedded Postgres."""
