@@ -47,7 +47,6 @@ class Settings(BaseSettings):
     worker_concurrency: int = Field(default=100, gt=0)
     tool_threads: int = Field(default=64, gt=0)
     queue_poll_seconds: Seconds = 0.1
-    max_recovery_attempts: int = Field(default=20, gt=0)
     drain_seconds: Seconds = 10
 
     takeover_seconds: Seconds = 30

@@ -15,10 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.durable import names
 from app.durable.inputs import RunInput
 from app.durable.serializer import HoldfastSerializer
-
-
-class ConversationBusy(Exception):
-    """Another run of the conversation has not ended yet. The transaction of the enqueue is aborted."""
+from app.errors import BusyConversation
 
 
 @dataclass(frozen=True)
@@ -27,7 +24,7 @@ class NewRun:
 
     run_id: str
     input: RunInput
-    request_hash: str
+    request_hash: str | None = None
     timeout_seconds: float | None = None
 
 
@@ -47,7 +44,8 @@ class RunClient:
         )
 
     async def enqueue(self, connection: AsyncConnection, run: NewRun) -> None:
-        """Put a run on the queue as part of the caller's transaction. Raises ConversationBusy."""
+        """Put a run on the queue as part of the caller's transaction. Raises BusyConversation,
+        after which the transaction is aborted."""
 
         def enqueue(sync: Connection) -> None:
             self._client.enqueue_in_transaction(sync, self._options(run), run.input.model_dump(mode="json"))
@@ -55,7 +53,7 @@ class RunClient:
         try:
             await connection.run_sync(enqueue)
         except dbos_error.DBOSQueueDeduplicatedError as error:
-            raise ConversationBusy(run.input.conversation_id) from error
+            raise BusyConversation from error
 
     async def cancel(self, run_id: str) -> None:
         """Cancel a run that has not ended; a running step is stopped within about a second."""

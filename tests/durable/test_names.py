@@ -1,0 +1,44 @@
+"""Stored names are data: this file may only ever grow."""
+
+from app.durable import names
+
+
+def test_stored_names_are_what_they_have_always_been() -> None:
+    assert names.APPLICATION == "holdfast"
+    assert names.APPLICATION_VERSION == "holdfast-1"
+    assert names.RUN_WORKFLOW == "holdfast.run"
+    assert names.RUN_QUEUE == "runs"
+    assert names.SERIALIZER == "holdfast_json_v1"
+    assert names.EVENT_CHANNEL == "holdfast_events"
+    assert names.WORKER_LOCK_NAMESPACE == 1215261796
+    assert names.MODEL_STEP == "model"
+    assert names.DECISION_STEP == "decision"
+    assert names.tool_step("add") == "tool:add"
+    assert names.mcp_step("add") == "mcp:add"
+    assert names.list_tools_step("time") == "list_tools:time"
+
+
+def test_no_stored_name_has_been_removed() -> None:
+    assert {"model", "tool", "mcp", "output", "decision", "callback", "list_tools"} <= set(names.STEP_KINDS)
+    assert {"returned", "retry", "deferred", "failed", "unknown"} <= set(names.OUTCOMES)
+    assert {
+        "run_queued",
+        "run_running",
+        "run_waiting",
+        "run_succeeded",
+        "run_failed",
+        "run_cancelled",
+        "run_taken_over",
+    } <= set(names.STATE_EVENTS)
+    assert {
+        "attempt",
+        "part_start",
+        "part_delta",
+        "part_end",
+        "final_result",
+        "function_tool_call",
+        "function_tool_result",
+    } <= set(names.STEP_EVENTS)
+    assert {"run_cursors", "run_events", "attempts", "approvals", "idempotency_keys", "workers"} <= set(names.TABLES)
+    assert {"runs", "steps", "messages", "tool_calls"} <= set(names.VIEWS)
+    assert {"approval", "external", "outcome_unknown"} <= set(names.WAIT_KINDS)
