@@ -37,7 +37,8 @@ DEMO_SERVER = str(Path(__file__).parents[2] / "app/agents/demo/mcp_server.py")
 
 def stdio(**options: Any) -> MCPServerStdio:
     options.setdefault("id", "demo")
-    return MCPServerStdio(sys.executable, ["-P", DEMO_SERVER], **options)
+    env: dict[str, str] | None = options.pop("env", None)
+    return MCPServerStdio(sys.executable, ["-P", DEMO_SERVER], env=env, **options)
 
 
 def context(**fields: Any) -> RunContext[Any]:
@@ -57,17 +58,28 @@ async def eventually(condition: Callable[[], bool]) -> None:
 
 
 def children() -> set[int]:
-    """The servers that run as children of this process."""
+    """The servers that run as children of this process, without the one that the tests share."""
     task = Path(f"/proc/{os.getpid()}/task")
     pids = {int(pid) for file in task.glob("*/children") for pid in file.read_text().split()}
-    return {pid for pid in pids if DEMO_SERVER in Path(f"/proc/{pid}/cmdline").read_text()}
+    return {pid for pid in pids if DEMO_SERVER in proc(pid, "cmdline") and "SHARED=" not in proc(pid, "environ")}
+
+
+def proc(pid: int, name: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_text()
+    except OSError:
+        return ""
 
 
 def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
-    except OSError:
-        return False
+    return proc(pid, "stat").split()[2:3] not in ([], ["Z"])
+
+
+@pytest.fixture(scope="module")
+async def shared() -> AsyncIterator[MCPServerStdio]:
+    """One server for the tests that leave it alive."""
+    async with stdio(env={"SHARED": "yes"}) as server:
+        yield server
 
 
 @pytest.fixture
@@ -118,8 +130,8 @@ def test_importing_the_toolset_does_not_import_the_sdk() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-async def test_tools_are_listed_with_schema_and_annotations(server: MCPServerStdio) -> None:
-    tools = await server.get_tools(context())
+async def test_tools_are_listed_with_schema_and_annotations(shared: MCPServerStdio) -> None:
+    tools = await shared.get_tools(context())
     assert list(tools) == ["echo", "add", "slow", "fail", "effect", "media", "crash"]
     add = tools["add"].tool_def
     assert add.description == "Add two numbers."
@@ -139,8 +151,8 @@ async def test_a_prefix_is_put_before_names_and_taken_off_for_the_server() -> No
         assert await call(server, "demo_echo", {"text": "hi"}) == "hi"
 
 
-async def test_annotations_of_an_untrusted_server_loosen_nothing(server: MCPServerStdio) -> None:
-    tools = await server.get_tools(context())
+async def test_annotations_of_an_untrusted_server_loosen_nothing(shared: MCPServerStdio) -> None:
+    tools = await shared.get_tools(context())
     assert not any(tool.idempotent for tool in tools.values())
 
 
@@ -150,8 +162,8 @@ async def test_a_trusted_servers_annotations_and_the_configuration_make_tools_id
         assert {name for name, tool in tools.items() if tool.idempotent} == {"echo", "add", "slow", "effect"}
 
 
-async def test_tools_are_rebuilt_from_their_definitions_without_the_server(server: MCPServerStdio) -> None:
-    listed = (await server.get_tools(context()))["add"]
+async def test_tools_are_rebuilt_from_their_definitions_without_the_server(shared: MCPServerStdio) -> None:
+    listed = (await shared.get_tools(context()))["add"]
     elsewhere = MCPServerStdio("/does/not/exist", id="demo", trust_annotations=True, max_retries=3)
     async with elsewhere:
         rebuilt = elsewhere.tool_for_tool_def(listed.tool_def)
@@ -165,16 +177,16 @@ async def test_tools_are_rebuilt_from_their_definitions_without_the_server(serve
 # --- what calls give back
 
 
-async def test_structured_content_is_preferred(server: MCPServerStdio) -> None:
-    assert await call(server, "add", {"a": 1, "b": 2}) == {"total": 3.0, "terms": [1.0, 2.0]}
+async def test_structured_content_is_preferred(shared: MCPServerStdio) -> None:
+    assert await call(shared, "add", {"a": 1, "b": 2}) == {"total": 3.0, "terms": [1.0, 2.0]}
 
 
-async def test_a_wrapped_plain_value_is_unwrapped(server: MCPServerStdio) -> None:
-    assert await call(server, "echo", {"text": "hello"}) == "hello"
+async def test_a_wrapped_plain_value_is_unwrapped(shared: MCPServerStdio) -> None:
+    assert await call(shared, "echo", {"text": "hello"}) == "hello"
 
 
-async def test_text_images_audio_and_resources_are_mapped(server: MCPServerStdio) -> None:
-    text, image, audio, note, link = await call(server, "media", {})
+async def test_text_images_audio_and_resources_are_mapped(shared: MCPServerStdio) -> None:
+    text, image, audio, note, link = await call(shared, "media", {})
     assert text == "here you are"
     assert isinstance(image, BinaryContent)
     assert image.media_type == "image/png"
@@ -185,22 +197,22 @@ async def test_text_images_audio_and_resources_are_mapped(server: MCPServerStdio
     assert link == {"type": "resource_link", "name": "report", "uri": "file:///report.txt"}
 
 
-async def test_a_failing_tool_asks_the_model_to_try_again(server: MCPServerStdio) -> None:
+async def test_a_failing_tool_asks_the_model_to_try_again(shared: MCPServerStdio) -> None:
     with pytest.raises(ModelRetry, match="the disk is full"):
-        await call(server, "fail", {"reason": "the disk is full"})
+        await call(shared, "fail", {"reason": "the disk is full"})
 
 
-async def test_unknown_tools_and_bad_arguments_ask_the_model_to_try_again(server: MCPServerStdio) -> None:
+async def test_unknown_tools_and_bad_arguments_ask_the_model_to_try_again(shared: MCPServerStdio) -> None:
     with pytest.raises(ModelRetry, match="Unknown tool: nope"):
-        await server.direct_call_tool("nope", {})
+        await shared.direct_call_tool("nope", {})
     with pytest.raises(ModelRetry, match="valid number"):
-        await call(server, "add", {"a": "one", "b": 2})
+        await call(shared, "add", {"a": "one", "b": 2})
 
 
-async def test_the_idempotency_key_travels_in_meta(server: MCPServerStdio, tmp_path: Path) -> None:
+async def test_the_idempotency_key_travels_in_meta(shared: MCPServerStdio, tmp_path: Path) -> None:
     effects = tmp_path / "effects"
-    await call(server, "effect", {"path": str(effects), "note": "n"}, idempotency_key="run-1:3")
-    await call(server, "effect", {"path": str(effects), "note": "n"})
+    await call(shared, "effect", {"path": str(effects), "note": "n"}, idempotency_key="run-1:3")
+    await call(shared, "effect", {"path": str(effects), "note": "n"})
     assert [json.loads(line)["idempotency_key"] for line in effects.read_text().splitlines()] == ["run-1:3", None]
 
 
@@ -242,9 +254,9 @@ async def test_a_server_that_nobody_entered_is_started_for_one_call() -> None:
     assert children() == set()
 
 
-async def test_calls_from_several_tasks_share_one_server(server: MCPServerStdio) -> None:
+async def test_calls_from_several_tasks_share_one_server(shared: MCPServerStdio) -> None:
     async def one(number: int) -> Any:
-        return await asyncio.create_task(server.direct_call_tool("add", {"a": number, "b": 1}))
+        return await asyncio.create_task(shared.direct_call_tool("add", {"a": number, "b": 1}))
 
     totals = await asyncio.gather(*(one(number) for number in range(20)))
     assert [total["total"] for total in totals] == [number + 1 for number in range(20)]
