@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from mcp_types import BlobResourceContents, CallToolResult, EmbeddedResource
 
 from app.ai.exceptions import ModelRetry
 from app.ai.mcp import (
@@ -28,6 +29,7 @@ from app.ai.mcp import (
     MCPServerStreamableHTTP,
     MCPServerUnavailable,
 )
+from app.ai.mcp.content import tool_result
 from app.ai.messages import BinaryContent
 from app.ai.run_context import RunContext
 from app.ai.usage import RunUsage
@@ -411,6 +413,9 @@ def test_headers_beside_a_client_of_your_own_are_refused() -> None:
         MCPServerStreamableHTTP("http://h/mcp", headers={"a": "b"}, http_client=cast("Any", object()))
 
 
+UNHEARD = {"code": -32602, "message": "no tool of that name"}
+
+
 class FakeLegacyServer(ThreadingHTTPServer):
     """A server of the 2025 era with sessions, which answers tool calls with what the test put in `answers`."""
 
@@ -437,8 +442,7 @@ class FakeLegacyHandler(BaseHTTPRequestHandler):
             case "tools/call":
                 self._call(request)
             case "tools/list":
-                tool = {"name": "echo", "inputSchema": {"type": "object"}}
-                self._answer(request, {"tools": [tool]})
+                self._answer(request, self._page(request.get("params", {}).get("cursor")))
             case method if method.startswith("notifications/"):
                 self._send(202)
             case _:
@@ -459,11 +463,20 @@ class FakeLegacyHandler(BaseHTTPRequestHandler):
             self._send(404)
             return
         self.server.calls.append(session)
+        if request["params"]["name"] == "unheard":
+            self._send(400, json.dumps({"jsonrpc": "2.0", "id": None, "error": UNHEARD}).encode())
+            return
         status = self.server.answers.pop(0) if self.server.answers else 200
         if status != 200:
             self._send(status)
             return
         self._answer(request, {"content": [{"type": "text", "text": f"session {session}"}]})
+
+    def _page(self, cursor: str | None) -> dict[str, Any]:
+        if cursor is None:
+            return {"tools": [{"name": "echo", "inputSchema": {"type": "object"}}], "nextCursor": "2"}
+        typed = {"name": "typed", "inputSchema": {"type": "object"}, "outputSchema": {"type": "object"}}
+        return {"tools": [typed]}
 
     def _answer(self, request: dict[str, Any], result: dict[str, Any]) -> None:
         body = json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": result}).encode()
@@ -512,3 +525,37 @@ async def test_headers_go_with_every_request(legacy: FakeLegacyServer) -> None:
     async with MCPServerStreamableHTTP(legacy.url, headers={"Authorization": "Bearer t"}) as server:
         await server.direct_call_tool("echo", {})
     assert legacy.authorization == {"Bearer t"}
+
+
+async def test_a_listing_is_read_to_its_last_page(legacy: FakeLegacyServer) -> None:
+    assert [tool.name for tool in await MCPServerStreamableHTTP(legacy.url).list_tools()] == ["echo", "typed"]
+
+
+async def test_protocol_errors_and_invalid_results_ask_the_model_to_try_again(legacy: FakeLegacyServer) -> None:
+    async with MCPServerStreamableHTTP(legacy.url) as server:
+        with pytest.raises(ModelRetry, match="refused the call of 'unheard': no tool of that name"):
+            await server.direct_call_tool("unheard", {})
+        await server.list_tools()
+        with pytest.raises(ModelRetry, match="'typed' ran, but its result is not valid"):
+            await server.direct_call_tool("typed", {})
+
+
+async def test_a_connection_that_breaks_under_a_request_loses_the_call() -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as rude:
+        url = f"http://127.0.0.1:{rude.sockets[0].getsockname()[1]}/mcp"
+        with pytest.raises(MCPServerUnavailable, match="the connection broke"):
+            await MCPServerStreamableHTTP(url).list_tools()
+
+
+def test_binary_resources_and_empty_results_are_mapped() -> None:
+    blob = EmbeddedResource(resource=BlobResourceContents(uri="file:///a.bin", blob="AAE="))
+    assert tool_result(CallToolResult(content=[blob])) == BinaryContent(b"\0\1", media_type="application/octet-stream")
+    assert tool_result(CallToolResult(content=[])) is None
+    assert tool_result(CallToolResult(content=[], structured_content={"result": 1, "more": 2})) == {
+        "result": 1,
+        "more": 2,
+    }
