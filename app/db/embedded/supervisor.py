@@ -102,7 +102,8 @@ def supervise(places: Places, root: Path, *, lock_fd: int, first_user: socket.so
         postmaster = Postmaster(places, bin_dir(root, user), user, lock_fd=lock_fd)
         try:
             postmaster.start()
-            Supervisor(places, postmaster, first_user).serve()
+            supervisor = Supervisor(places, postmaster, first_user)  # keeps the last user's connection until we return
+            supervisor.serve()
         finally:
             places.control.unlink(missing_ok=True)  # no new users from here on
             postmaster.stop()
