@@ -7,6 +7,7 @@ SHELL := /bin/sh
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 BIN := .venv/bin
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1  # no look at PyPI for a newer one
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 FIRST_PROMPT := What is 19 plus 23, and what do you know about durable agents?
 
@@ -22,7 +23,7 @@ test: dev-venv ## run the tests; coverage floor of app/ai and app/durable is in 
 check: dev-venv ## everything CI asks for: format, lint, import contracts, types, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/pyright
 	$(MAKE) --no-print-directory test
 
@@ -35,7 +36,7 @@ lint: dev-venv ## format check and lint
 	$(BIN)/ruff check .
 
 imports: dev-venv ## the import contracts: imports go down only
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 types: dev-venv ## pyright, strict on app/
 	$(BIN)/pyright
