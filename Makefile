@@ -7,7 +7,8 @@ SHELL := /bin/sh
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 BIN := .venv/bin
-export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1  # no look at PyPI for a newer one
+# No look at PyPI for a newer pyright.
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 FIRST_PROMPT := What is 19 plus 23, and what do you know about durable agents?
 
