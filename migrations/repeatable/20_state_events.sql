@@ -45,3 +45,17 @@ end $$;
 
 create constraint trigger holdfast_run_state after insert or update on dbos.workflow_status
 deferrable initially deferred for each row execute function holdfast.on_run_state();
+
+-- Whoever deletes a run deletes what we keep of it. Its idempotency key stays for its time: it must not start the run anew.
+create or replace function holdfast.on_run_deleted() returns trigger
+language plpgsql as $$
+begin
+    delete from holdfast.run_events where run_id = old.workflow_uuid;
+    delete from holdfast.run_cursors where run_id = old.workflow_uuid;
+    delete from holdfast.attempts where run_id = old.workflow_uuid;
+    delete from holdfast.approvals where run_id = old.workflow_uuid;
+    return null;
+end $$;
+
+create trigger holdfast_run_deleted after delete on dbos.workflow_status
+for each row execute function holdfast.on_run_deleted();

@@ -104,3 +104,17 @@ async def test_a_row_that_is_no_json_does_not_break_the_views(engine: AsyncEngin
 async def rows_committed(engine: AsyncEngine, statement: str) -> None:
     async with engine.begin() as connection:
         await connection.exec_driver_sql(statement)
+
+
+async def test_deleting_a_run_deletes_all_that_is_kept_of_it(
+    engine: AsyncEngine, claimed_run: ClaimedRun, client: RunClient
+) -> None:
+    run_id, other = await claimed_run(), await claimed_run()
+    for run in (run_id, other):
+        await attempts.begin(engine, new_attempt(run, "owner-1", repeatable=True), [])
+        await events.append(engine, run, "owner-1", [event(1)])
+    await client.delete([run_id])
+    for table in ("run_events", "run_cursors", "attempts"):
+        assert await rows(engine, f"select distinct run_id from holdfast.{table}") == [(other,)]
+    for table in ("workflow_status", "workflow_input", "operation_outputs"):
+        assert (run_id,) not in await rows(engine, f"select workflow_uuid from dbos.{table}")
