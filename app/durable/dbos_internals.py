@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from dbos import error
 from dbos._context import get_local_dbos_context
 from dbos._dbos import _get_dbos_instance  # pyright: ignore[reportPrivateUsage]
@@ -24,3 +26,8 @@ def current_owner() -> str:
 def active_runs() -> set[str]:
     """Ids of the workflows that this process executes at this moment."""
     return set(_get_dbos_instance()._active_workflows_set.activeList())  # pyright: ignore[reportPrivateUsage]
+
+
+def is_claiming(queue: str) -> bool:
+    """Whether this process polls the queue; DBOS starts the thread up to a second after the queue is registered."""
+    return any(thread.name == f"queue-worker-{queue}" for thread in threading.enumerate())

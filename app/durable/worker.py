@@ -24,7 +24,7 @@ from app.ai import Agent
 from app.db.engine import dbos_url, libpq_url, make_engine
 from app.db.workers import WorkerIdentity
 from app.durable import names
-from app.durable.dbos_internals import active_runs
+from app.durable.dbos_internals import active_runs, is_claiming
 from app.durable.events import Notifier
 from app.durable.journal import Instruments
 from app.durable.ownership import OwnershipWatch
@@ -36,7 +36,7 @@ from app.settings import Settings
 log: Any = structlog.get_logger(__name__)
 
 EXIT_LOST: Final = 1
-_DRAIN_POLL_SECONDS: Final = 0.05
+_POLL_SECONDS: Final = 0.05
 
 
 def run_worker(settings: Settings, agents: Mapping[str, Agent[Any, Any]]) -> int:
@@ -117,6 +117,8 @@ class Worker:
             polling_interval_sec=self._settings.queue_poll_seconds,
             on_conflict="always_update",
         )
+        while not is_claiming(names.RUN_QUEUE):
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def _drain(self, presence: Presence) -> None:
         """Stop claiming, let runs finish for a while, give the rest to other workers."""
@@ -129,7 +131,7 @@ class Worker:
         try:
             async with asyncio.timeout(patience):
                 while active_runs():
-                    await asyncio.sleep(_DRAIN_POLL_SECONDS)
+                    await asyncio.sleep(_POLL_SECONDS)
         except TimeoutError:
             pass
         handed = await asyncio.to_thread(presence.stop)

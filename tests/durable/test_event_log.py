@@ -111,7 +111,7 @@ async def test_deleting_a_run_deletes_all_that_is_kept_of_it(
 ) -> None:
     run_id, other = await claimed_run(), await claimed_run()
     for run in (run_id, other):
-        await attempts.begin(engine, new_attempt(run, "owner-1", repeatable=True), [])
+        await attempts.begin(engine, new_attempt(run, "owner-1", repeatable=True), [{"type": "attempt"}])
         await events.append(engine, run, "owner-1", [event(1)])
     await client.delete([run_id])
     for table in ("run_events", "run_cursors", "attempts"):
