@@ -1,0 +1,22 @@
+"""/api/agents: what can be asked to run."""
+
+from fastapi import APIRouter
+
+from app.api.dependencies import Service
+from app.api.problems import problems
+from app.api.schemas import AgentList
+from app.runs.records import AgentInfo
+
+router = APIRouter(prefix="/api/agents", tags=["agents"])
+
+
+@router.get("")
+async def list_agents(service: Service) -> AgentList:
+    """All agents, by name."""
+    return AgentList(agents=[service.agents[name] for name in sorted(service.agents)])
+
+
+@router.get("/{name}", responses=problems(404))
+async def get_agent(name: str, service: Service) -> AgentInfo:
+    """One agent."""
+    return service.agent(name)

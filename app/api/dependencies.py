@@ -1,0 +1,36 @@
+"""What the routes share: the service, and parameters that are checked the same way everywhere."""
+
+import json
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Path, Query, Request
+
+from app.runs import refusals
+from app.runs.service import RunService
+from app.runs.text import find_unstorable
+
+MAX_WAIT_SECONDS = 300
+
+
+async def _service(request: Request) -> RunService:
+    return request.app.state.service
+
+
+async def _run_id(run_id: Annotated[UUID, Path(description="The run, a UUID.")]) -> str:
+    return str(run_id)
+
+
+async def storable_body(request: Request) -> None:
+    """Refuse a JSON body with text or numbers that Postgres cannot store, before anything reads it."""
+    body = await request.body()
+    if body and (found := find_unstorable(json.loads(body))):
+        raise refusals.unstorable(found)
+
+
+Service = Annotated[RunService, Depends(_service)]
+RunId = Annotated[str, Depends(_run_id)]
+StorableBody = Depends(storable_body)
+WaitSeconds = Annotated[
+    float, Query(alias="wait", ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait for the run to settle.")
+]

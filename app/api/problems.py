@@ -1,0 +1,132 @@
+"""Every error as `application/problem+json`, and as such in the OpenAPI document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from app.api.schemas import FieldProblem, Problem
+from app.errors import HoldfastError
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = "2"
+
+_HTTP_TYPES = {400: "malformed_request", 404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+_OWN_ERROR_TYPES = frozenset({"not_supported_yet", "not_allowed"})
+_FIXES = {
+    "missing": "Add the field.",
+    "extra_forbidden": "Remove the field, or check its spelling.",
+    "json_invalid": "Send valid JSON.",
+    "uuid_parsing": "Give the id as the API returned it, a UUID.",
+}
+
+
+class ProblemResponse(JSONResponse):
+    """A problem as an HTTP response."""
+
+    media_type = MEDIA_TYPE
+
+    def __init__(self, problem: Problem, headers: Mapping[str, str] | None = None) -> None:
+        extra = {"Retry-After": RETRY_AFTER_SECONDS} if problem.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+        super().__init__(problem.model_dump(exclude_none=True), problem.status, headers={**extra, **(headers or {})})
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Answer every error of the application with a problem."""
+
+    @app.exception_handler(HoldfastError)
+    async def refused(_: Request, error: HoldfastError) -> ProblemResponse:
+        return ProblemResponse(to_problem(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> ProblemResponse:
+        return ProblemResponse(_validation_problem(error))
+
+    @app.exception_handler(HTTPException)
+    async def http_error(_: Request, error: HTTPException) -> ProblemResponse:
+        title = HTTPStatus(error.status_code).phrase
+        problem_type = _HTTP_TYPES.get(error.status_code, "http_error")
+        problem = Problem(type=problem_type, title=title, status=error.status_code, detail=str(error.detail))
+        return ProblemResponse(problem, error.headers)
+
+    @app.exception_handler(Exception)
+    async def unexpected(_: Request, __: Exception) -> ProblemResponse:
+        # The server logs the exception itself: Starlette raises it again behind this answer.
+        detail = "The service failed on this request; its log has the cause."
+        return ProblemResponse(Problem(type="internal_error", title="Internal error", status=500, detail=detail))
+
+
+def to_problem(error: HoldfastError) -> Problem:
+    """The problem that an error of the service stands for."""
+    return Problem(
+        type=error.type,
+        title=error.title,
+        status=error.status_code,
+        detail=error.detail,
+        field=error.field,
+        fix=error.fix,
+    )
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that may answer with these statuses."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+
+
+def document_problems(schema: dict[str, Any]) -> dict[str, Any]:
+    """Add the schema of problems to an OpenAPI document, and drop FastAPI's own error schemas."""
+    components = schema.setdefault("components", {}).setdefault("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        components.pop(name, None)
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    components |= problem.pop("$defs")
+    components["Problem"] = problem
+    return schema
+
+
+def _validation_problem(error: RequestValidationError) -> Problem:
+    found = _by_field(error.errors(), error.body)
+    field, first = next(iter(found.items()))
+    problem_type = first["type"] if first["type"] in _OWN_ERROR_TYPES else "invalid_request"
+    return Problem(
+        type=problem_type,
+        title="Invalid request",
+        status=HTTPStatus.UNPROCESSABLE_ENTITY,
+        detail=f"{field}: {first['msg']}",
+        field=field,
+        fix=first.get("ctx", {}).get("fix") or _FIXES.get(first["type"], "Correct the field; see /openapi.json."),
+        errors=[FieldProblem(field=name, detail=item["msg"]) for name, item in found.items()],
+    )
+
+
+def _by_field(errors: Sequence[Any], body: Any) -> dict[str, Any]:
+    """One error for each field, in order. The branches of a union all report; "not a string" says least."""
+    found: dict[str, Any] = {}
+    for error in errors:
+        field = _field_path(error["loc"], error["type"], body)
+        if field not in found or found[field]["type"] == "string_type":
+            found[field] = error
+    return found
+
+
+def _field_path(location: Sequence[Any], error_type: str, body: Any) -> str:
+    """The path as the client sees it: pydantic adds the names of union branches, which are not in the body."""
+    source, *parts = location
+    if source != "body":
+        return str(parts[-1]) if parts else source
+    path, found = "", body
+    for part in parts:
+        try:
+            found = found[part]
+        except (LookupError, TypeError):
+            if error_type != "missing" or part != parts[-1]:
+                continue
+        path += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return path.removeprefix(".") or "body"

@@ -1,0 +1,99 @@
+"""/api/runs: start runs, look at them, and change their course."""
+
+import re
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Response
+
+from app.api.dependencies import MAX_WAIT_SECONDS, RunId, Service, StorableBody, WaitSeconds
+from app.api.problems import problems
+from app.api.schemas import ResumeRun
+from app.runs.records import MessageList, Run, RunPage, RunStatus, StepList
+from app.runs.requests import StartRun
+
+router = APIRouter(prefix="/api/runs", tags=["runs"])
+
+_PREFER_WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?([0-9]{1,9})\"?\s*(?=$|[,;])", re.IGNORECASE)
+
+
+@router.post(
+    "",
+    status_code=202,
+    dependencies=[StorableBody],
+    responses={
+        200: {"model": Run, "description": "The run finished while the request waited."},
+        202: {"description": "The run is stored and will be executed. `Location` names it."},
+        **problems(400, 404, 409, 413, 415, 422, 503),
+    },
+)
+async def start_run(
+    request: StartRun,
+    service: Service,
+    response: Response,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+    prefer: Annotated[str | None, Header(description="`wait=N`: answer when it settled, or after N seconds.")] = None,
+) -> Run:
+    """Start a run. The same `Idempotency-Key` and body again answer with the same run."""
+    started = await service.start(request, idempotency_key=idempotency_key)
+    run = started.run
+    response.headers["Location"] = f"/api/runs/{run.run_id}"
+    if started.replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    if wanted := _PREFER_WAIT.search(prefer or ""):
+        seconds = min(int(wanted[1]), MAX_WAIT_SECONDS)
+        response.headers["Preference-Applied"] = f"wait={seconds}"
+        run = await service.wait(run.run_id, seconds)
+        if run.is_finished:
+            response.status_code = 200
+    return run
+
+
+@router.get("", responses=problems(422, 503))
+async def list_runs(
+    service: Service,
+    agent: str | None = None,
+    status: RunStatus | None = None,
+    conversation_id: str | None = None,
+    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> RunPage:
+    """Runs, newest first."""
+    given = {"agent": agent, "status": status, "conversation_id": conversation_id}
+    filters = {name: value for name, value in given.items() if value is not None}
+    return await service.list(filters, cursor=cursor, limit=limit)
+
+
+@router.get("/{run_id}", responses=problems(404, 422, 503))
+async def get_run(run_id: RunId, service: Service, seconds: WaitSeconds = 0) -> Run:
+    """One run; with `wait`, as soon as it is finished or waits for somebody."""
+    return await (service.wait(run_id, seconds) if seconds else service.get(run_id))
+
+
+@router.delete("/{run_id}", status_code=204, responses=problems(404, 409, 422, 503))
+async def delete_run(run_id: RunId, service: Service) -> None:
+    """Remove a finished run and everything that is stored of it."""
+    await service.delete(run_id)
+
+
+@router.get("/{run_id}/steps", responses=problems(404, 422, 503))
+async def list_steps(run_id: RunId, service: Service) -> StepList:
+    """What the run did: its recorded steps with input, output, tokens and times."""
+    return await service.steps(run_id)
+
+
+@router.get("/{run_id}/messages", responses=problems(404, 422, 503))
+async def list_messages(run_id: RunId, service: Service) -> MessageList:
+    """The messages that the run added to its conversation."""
+    return await service.messages(run_id)
+
+
+@router.post("/{run_id}/cancel", responses=problems(404, 409, 422, 503))
+async def cancel_run(run_id: RunId, service: Service) -> Run:
+    """Stop the run. Once it is cancelled, doing so again changes nothing."""
+    return await service.cancel(run_id)
+
+
+@router.post("/{run_id}/resume", dependencies=[StorableBody], responses=problems(400, 404, 409, 413, 415, 422, 503))
+async def resume_run(run_id: RunId, request: ResumeRun, service: Service) -> Run:
+    """Give a waiting run the result of a call whose outcome is unknown."""
+    return await service.resume(run_id, tool_call_id=request.tool_call_id, result=request.result)

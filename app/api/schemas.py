@@ -1,0 +1,55 @@
+"""Bodies that only HTTP knows; runs and their parts are in `app.runs.records`."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.runs.records import AgentInfo
+
+
+class FieldProblem(BaseModel):
+    """One of several things that are wrong with a request."""
+
+    field: str
+    detail: str
+
+
+class Problem(BaseModel):
+    """What went wrong, for people and programs (RFC 9457)."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(description="Which problem it is; docs/api.md lists them.")
+    title: str
+    status: int
+    detail: str
+    field: str | None = Field(default=None, description="The field, parameter or header that is wrong.")
+    fix: str | None = Field(default=None, description="What to do about it.")
+    errors: list[FieldProblem] | None = Field(default=None, description="All wrong fields of an invalid body or query.")
+
+
+class ResumeRun(BaseModel):
+    """The result of a call whose outcome nobody knows."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tool_call_id: Annotated[str, Field(min_length=1, description="As `waiting_for` of the run names it.")]
+    result: Annotated[Any, Field(description="What the tool returned, or would have.")]
+
+
+class AgentList(BaseModel):
+    """The agents of this service."""
+
+    agents: list[AgentInfo]
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: Literal["alive"] = "alive"
+
+
+class Ready(BaseModel):
+    """The process can take requests."""
+
+    status: Literal["ready"] = "ready"

@@ -1,0 +1,26 @@
+"""The `holdfast` command. Light to import: each command imports what it needs."""
+
+from __future__ import annotations
+
+import typer
+
+from app.cli import processes, runs
+
+cli = typer.Typer(
+    name="holdfast",
+    help="A durable agent service on one Postgres.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+cli.command("serve")(processes.serve)
+cli.command("api")(processes.api)
+cli.command("worker")(processes.worker)
+cli.command("migrate")(processes.migrate)
+cli.command("run")(runs.run)
+cli.add_typer(runs.commands, name="runs")
+
+
+def main() -> None:
+    """Entry point of the `holdfast` script."""
+    cli()

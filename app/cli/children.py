@@ -1,0 +1,63 @@
+"""Worker processes that belong to this one: started again when they die, gone when it is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+
+from app.cli.render import note
+
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 10.0
+_STABLE_SECONDS = 30.0
+
+
+async def keep_worker(environment: Mapping[str, str], *, grace_seconds: float) -> None:
+    """Keep one worker process running until cancelled; then let it drain for `grace_seconds` and kill it after that."""
+    pause = FIRST_PAUSE_SECONDS
+    while True:
+        started = time.monotonic()
+        # Its own session, so that a Ctrl-C reaches it through us only. Its stdin closes when we die, however we die.
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "app.cli", "worker", "--with-parent"),
+            stdin=asyncio.subprocess.PIPE,
+            env=environment,
+            start_new_session=True,
+        )
+        try:
+            code = await process.wait()
+        except asyncio.CancelledError:
+            await _stop(process, grace_seconds)
+            raise
+        if time.monotonic() - started > _STABLE_SECONDS:
+            pause = FIRST_PAUSE_SECONDS
+        note(f"The worker process ended with code {code}; another one starts in {pause} s.")
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+
+def stop_with_parent() -> None:
+    """Let this process stop as by SIGTERM when the one that holds the other end of its stdin is gone."""
+
+    def watch() -> None:
+        sys.stdin.buffer.read()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+async def _stop(process: asyncio.subprocess.Process, grace_seconds: float) -> None:
+    with suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), grace_seconds)
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()

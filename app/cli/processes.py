@@ -1,0 +1,89 @@
+"""`holdfast serve`, `api`, `worker` and `migrate`: the processes of a service."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.cli.render import note
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+
+EXIT_REFUSED = 2
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on; HOLDFAST_HOST.")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on; HOLDFAST_PORT.")]
+
+
+def serve(
+    host: Host = None,
+    port: Port = None,
+    first_prompt: Annotated[str | None, typer.Option(help="Send this to the demo agent and show its answer.")] = None,
+) -> None:
+    """Serve the API and a worker. Brings a Postgres of its own when DATABASE_URL is not set."""
+    with _settings(host=host, port=port) as settings:
+        from app.cli.serving import serve_all
+        from app.main import database, migrate_database
+
+        with database(settings, Path.cwd()) as ready:
+            migrate_database(ready)
+            asyncio.run(serve_all(ready, first_prompt=first_prompt))
+
+
+def api(host: Host = None, port: Port = None) -> None:
+    """Serve the HTTP API alone; workers execute what it stores."""
+    with _settings(host=host, port=port) as settings:
+        from app.main import serve_api
+
+        asyncio.run(serve_api(settings))
+
+
+def worker(
+    number: Annotated[int, typer.Option("-n", "--number", min=1, help="How many worker processes.")] = 1,
+    with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
+) -> None:
+    """Execute runs. Several workers, here or on other machines, share the work and take over from dead ones."""
+    with _settings() as settings:
+        if number > 1:
+            from app.cli.serving import supervise
+
+            asyncio.run(supervise(settings, number))
+            return
+        from app.cli.children import stop_with_parent
+        from app.main import work
+
+        if with_parent:
+            stop_with_parent()
+        raise typer.Exit(work(settings))
+
+
+def migrate() -> None:
+    """Bring the database to what this version needs. Safe to run at any time, and by several at once."""
+    with _settings() as settings:
+        from app.main import migrate_database
+
+        migrate_database(settings)
+        note("The database is up to date.")
+
+
+@contextmanager
+def _settings(**given: object) -> Generator[Settings]:
+    """The settings, with logging set up; what cannot work ends the command with one line instead of a traceback."""
+    from app.settings import SettingsError, load_settings
+    from app.telemetry import set_up_logging
+
+    try:
+        settings = load_settings(**{name: value for name, value in given.items() if value is not None})
+        set_up_logging(settings.log_level)
+        yield settings
+    except SettingsError as error:
+        note(str(error))
+        raise typer.Exit(EXIT_REFUSED) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None

@@ -1,0 +1,76 @@
+"""Text for people and pipes: answers on stdout, everything else on stderr, plain where no terminal is."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import typer
+
+_CELL_WIDTH = 60
+
+
+def answer(value: Any) -> None:
+    """Print what was asked for: text as it is, anything else as JSON."""
+    typer.echo(value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def note(text: str, *, end: str = "\n") -> None:
+    """Say how it is going, on stderr."""
+    typer.echo(text + end, err=True, nl=False)
+
+
+def table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """A table on a terminal, tab-separated lines elsewhere. Cells are shortened on terminals only."""
+    if not sys.stdout.isatty():
+        for line in (columns, *([_cell(row.get(column)) for column in columns] for row in rows)):
+            typer.echo("\t".join(line))
+        return
+    # Not at the head: slow to import, and pipes never need it.
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        shown.add_row(*(Text(_short(_cell(row.get(column)))) for column in columns))
+    Console().print(shown)
+
+
+def progress(event: Mapping[str, Any], *, show_text: bool) -> None:
+    """One line on stderr for what a run does; the model's text as it comes if `show_text`."""
+    data: Mapping[str, Any] = event["data"]
+    match event["type"]:
+        case "run_queued" | "run_running" | "run_taken_over" | "run_waiting":
+            note(f"· {event['type'].removeprefix('run_').replace('_', ' ')}")
+        case "attempt" if (event["attempt"] or 1) > 1:
+            note(f"· step {event['step']}: attempt {event['attempt']}, earlier text of this step is void")
+        case "function_tool_call":
+            part = data.get("part", {})
+            note(f"· step {event['step']}: {part.get('tool_name', 'tool')}({_short(_cell(part.get('args')))})")
+        case "part_start" | "part_delta" if show_text:
+            note(_text_of(data), end="")
+        case "part_end" if show_text:
+            note("")
+        case _:
+            pass
+
+
+def _text_of(data: Mapping[str, Any]) -> str:
+    part, delta = data.get("part", {}), data.get("delta", {})
+    if part.get("part_kind") == "text":
+        return part.get("content", "")
+    return delta.get("content_delta", "") if delta.get("part_delta_kind") == "text" else ""
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text.replace("\t", " ").replace("\n", " ")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _CELL_WIDTH else text[: _CELL_WIDTH - 1] + "…"

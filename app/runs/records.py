@@ -1,0 +1,185 @@
+"""What the service tells about runs: the columns of our views, under the same names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.db.runs import FINISHED
+
+RunStatus = Literal["queued", "running", "waiting", "succeeded", "failed", "cancelled"]
+
+
+class Record(BaseModel):
+    """A row, frozen; columns that a record does not name are left out."""
+
+    model_config = ConfigDict(frozen=True)
+
+    @classmethod
+    def of(cls, row: Mapping[Any, Any]) -> Self:
+        """The record of a row."""
+        return cls.model_validate(dict(row))
+
+
+class RunError(Record):
+    """Why a run failed."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str | None = Field(default=None, description="Name of the exception.")
+    message: str | None = None
+    step: int | None = Field(default=None, description="The step that failed, if it was one.")
+
+
+class OpenWait(Record):
+    """Something a waiting run waits for."""
+
+    tool_call_id: str
+    kind: Literal["approval", "external", "outcome_unknown"]
+    tool: str
+    args: Any = None
+    metadata: Any = None
+    requested_at: datetime | None = None
+
+
+class RunSummary(Record):
+    """A run as lists show it: without its prompt and output."""
+
+    run_id: str
+    agent: str | None
+    agent_version: str | None
+    conversation_id: str | None
+    status: RunStatus
+    reason: str | None = Field(description="Why it failed or was cancelled: timeout, too_many_recoveries, diverged, …")
+    input_tokens: int
+    output_tokens: int
+    requests: int = Field(description="Model requests.")
+    tool_calls: int
+    cost_usd: float | None = Field(description="Null when no price is known.")
+    waiting_for: list[OpenWait] | None = Field(description="What a waiting run waits for.")
+    created_at: datetime
+    first_started_at: datetime | None
+    finished_at: datetime | None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run has its outcome."""
+        return self.status in FINISHED
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing will happen until somebody does something."""
+        return self.is_finished or self.status == "waiting"
+
+
+class Run(RunSummary):
+    """One execution of an agent on a prompt."""
+
+    prompt: Any = Field(description="Text, or a list of content parts.")
+    output: Any
+    output_type: str | None
+    error: RunError | None
+    unknown_cost_attempts: int = Field(description="Model requests that were lost in a crash and may have been billed.")
+    metadata: Any
+    executor_id: str | None = Field(description="The worker that executes the run, or did last.")
+    recovery_attempts: int
+    updated_at: datetime
+    deadline: datetime | None
+    parent_run_id: str | None
+
+
+class Step(Record):
+    """One checkpointed unit of a run."""
+
+    step: int
+    kind: str | None = Field(description="model, tool, mcp, output, decision, …")
+    name: str
+    input: Any
+    output: Any
+    outcome: str | None = Field(description="returned, retry, deferred, failed or unknown.")
+    error: Any
+    attempt: int = Field(description="The attempt that was recorded.")
+    attempts: int = Field(description="Above 1 after a crash or a retry.")
+    tool_call_id: str | None
+    tool: str | None
+    toolset: str | None
+    model: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_usd: float | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    duration_ms: float | None
+
+
+class Message(Record):
+    """A message that a run added to its conversation."""
+
+    position: int
+    step: int
+    kind: Literal["request", "response"]
+    message: dict[str, Any] = Field(description="Published message JSON.")
+
+
+class Event(Record):
+    """One numbered thing that happened in a run."""
+
+    seq: int
+    attempt: int | None
+    step: int | None
+    type: str
+    data: dict[str, Any]
+    created_at: datetime
+
+
+class AgentInfo(Record):
+    """An agent as clients see it: what it is made of, never its instructions."""
+
+    name: str
+    version: str = Field(description="Agents in Python have the version of the code they are in.")
+    description: str | None
+    model: str | None = Field(description="`provider:name`; null if every request has to name one.")
+    output_type: str
+    tools: list[str] = Field(description="Function tools; what remote toolsets offer is known to runs only.")
+    toolsets: list[str]
+
+
+class RunPage(Record):
+    """Runs, newest first."""
+
+    runs: list[RunSummary]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+
+
+class StepList(Record):
+    """The recorded steps of a run, in order."""
+
+    run_id: str
+    steps: list[Step]
+
+
+class MessageList(Record):
+    """The messages that a run added to its conversation, in order."""
+
+    run_id: str
+    messages: list[Message]
+
+
+class EventPage(Record):
+    """Events of a run, in order."""
+
+    run_id: str
+    events: list[Event]
+    next_after: int = Field(description="Give it as `after` for what comes next.")
+    finished: bool = Field(description="Whether the page reaches the end of a finished run.")
+
+
+class Conversation(Record):
+    """The runs that share one message history, oldest first."""
+
+    conversation_id: str
+    busy_run_id: str | None = Field(description="The unfinished run that keeps the conversation busy.")
+    runs: list[RunSummary]

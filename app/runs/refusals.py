@@ -1,0 +1,154 @@
+"""Every way in which a verb says no: the problem's type, the field, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from app.errors import Conflict, HoldfastError, Invalid, NotFound, Unavailable
+from app.runs.records import Run
+from app.runs.text import Unstorable
+
+
+def unknown_run(run_id: str) -> HoldfastError:
+    """No run has this id."""
+    fix = "Check the id; a deleted run is gone."
+    return NotFound(f"There is no run {run_id}.", type="unknown_run", field="run_id", fix=fix)
+
+
+def unknown_agent(name: str, known: Iterable[str], *, in_body: bool = False) -> HoldfastError:
+    """No agent has this name. In a body that makes the request invalid, in a path there is nothing to be found."""
+    kind = Invalid if in_body else NotFound
+    fix = f"Use one of: {', '.join(sorted(known)) or '(this service has no agents; see HOLDFAST_AGENTS)'}."
+    return kind(f"There is no agent {name!r}.", type="unknown_agent", field="agent" if in_body else "name", fix=fix)
+
+
+def unknown_conversation(conversation_id: str) -> HoldfastError:
+    """No run belongs to this conversation."""
+    return NotFound(
+        f"There is no conversation {conversation_id!r}.",
+        type="unknown_conversation",
+        field="conversation_id",
+        fix="Leave conversation_id out to begin a new conversation, and use the id that its first run shows.",
+    )
+
+
+def idempotency_key_reused(run_id: str) -> HoldfastError:
+    """The key belongs to another request."""
+    return Invalid(
+        f"This key has started run {run_id} with another body.",
+        type="idempotency_key_reused",
+        field="Idempotency-Key",
+        fix="Use a new key for a new request, or send the same body again.",
+    )
+
+
+def run_of_key_deleted(run_id: str) -> HoldfastError:
+    """The run that the key started does not exist any more."""
+    return Conflict(
+        f"This key has started run {run_id}, which was deleted since.",
+        type="run_deleted",
+        field="Idempotency-Key",
+        fix="Use a new key to run the request again.",
+    )
+
+
+def prompt_too_large(size: int, limit: int) -> HoldfastError:
+    """The prompt is over the limit."""
+    return Invalid(
+        f"The prompt has {size} bytes; this service takes {limit}.",
+        type="prompt_too_large",
+        field="prompt",
+        fix="Send less, or raise HOLDFAST_MAX_PROMPT_BYTES.",
+    )
+
+
+def unstorable(found: Unstorable) -> HoldfastError:
+    """A value of the request cannot be stored."""
+    return Invalid(found.detail, type="unstorable_value", field=found.field or "body", fix=found.fix)
+
+
+def malformed_cursor() -> HoldfastError:
+    """The cursor is not one of ours."""
+    return Invalid(
+        "This is no cursor of this service.",
+        type="malformed_cursor",
+        field="cursor",
+        fix="Give `next_cursor` of the page before, or leave it out for the first page.",
+    )
+
+
+def malformed_last_event_id(given: str) -> HoldfastError:
+    """The Last-Event-ID is no seq."""
+    return Invalid(
+        f"Last-Event-ID is {given!r}, which is no seq of an event.",
+        type="malformed_last_event_id",
+        field="Last-Event-ID",
+        fix="Give the id of the last event that arrived, a whole number, or leave it out to start from the first.",
+    )
+
+
+def run_finished(run: Run) -> HoldfastError:
+    """The run has its outcome already."""
+    return Conflict(
+        f"Run {run.run_id} {run.status} before it could be cancelled.",
+        type="run_finished",
+        field="run_id",
+        fix="Nothing is left to cancel; read its outcome.",
+    )
+
+
+def run_not_finished(run: Run) -> HoldfastError:
+    """Only finished runs can be deleted."""
+    return Conflict(
+        f"Run {run.run_id} is {run.status}.",
+        type="run_not_finished",
+        field="run_id",
+        fix="Cancel the run, or wait for its end, before you delete it.",
+    )
+
+
+def run_is_history(run_id: str, reader: str) -> HoldfastError:
+    """An unfinished run was started with this one in its history."""
+    return Conflict(
+        f"Run {run_id} is part of the history of run {reader}, which is not finished.",
+        type="run_in_use",
+        field="run_id",
+        fix=f"Delete it when run {reader} is finished.",
+    )
+
+
+def run_not_waiting(run: Run, tool_call_id: str) -> HoldfastError:
+    """The run does not wait for the result of this call."""
+    open_calls = [wait.tool_call_id for wait in run.waiting_for or () if wait.kind == "outcome_unknown"]
+    waits = f"It waits for the outcome of: {', '.join(open_calls)}." if open_calls else "It waits for no outcome."
+    return Conflict(
+        f"Run {run.run_id} is {run.status} and does not wait for the outcome of {tool_call_id!r}. {waits}",
+        type="run_not_waiting",
+        field="tool_call_id",
+        fix="Name a tool call of kind outcome_unknown from the run's `waiting_for`.",
+    )
+
+
+def database_down() -> HoldfastError:
+    """Postgres cannot be reached."""
+    return Unavailable("Postgres cannot be reached.", type="database_unavailable", fix=_RETRY)
+
+
+def database_silent(seconds: float) -> HoldfastError:
+    """Postgres took too long, so what was asked may have happened or not."""
+    return Unavailable(f"Postgres did not answer within {seconds} s.", type="database_unavailable", fix=_RETRY)
+
+
+def not_migrated() -> HoldfastError:
+    """The database lacks our tables."""
+    return Unavailable(
+        "The database is not in the state that this version needs.", type="not_migrated", fix="Run `holdfast migrate`."
+    )
+
+
+def draining() -> HoldfastError:
+    """This process is about to end."""
+    return Unavailable("This process is stopping.", type="draining", fix="Use another process of this service.")
+
+
+_RETRY = "Try again after the seconds in Retry-After; with an Idempotency-Key a run is never started twice."

@@ -1,0 +1,132 @@
+"""What a client may ask for when it starts a run."""
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    TypeAdapter,
+    field_validator,
+    with_config,
+)
+from pydantic_core import PydanticCustomError
+
+from app.ai.messages import AudioUrl, DocumentUrl, ImageUrl, UserContent, VideoUrl
+from app.ai.settings import ModelSettings
+
+MAX_TIMEOUT_SECONDS = 30 * 24 * 3600
+
+Limit = Annotated[int, Field(ge=0, strict=True)] | None
+
+
+class RunUsageLimits(BaseModel):
+    """Limits of one run; null switches a limit off."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    request_limit: Limit = 50
+    tool_calls_limit: Limit = None
+    input_tokens_limit: Limit = None
+    output_tokens_limit: Limit = None
+    total_tokens_limit: Limit = None
+
+
+@with_config(ConfigDict(extra="forbid"))
+class RunModelSettings(ModelSettings):
+    """Model settings as a request may give them; unknown ones are refused."""
+
+
+def _no_local_download(content: UserContent) -> UserContent:
+    # A client that could ask for private addresses would read the service's network through the model.
+    if isinstance(content, ImageUrl | AudioUrl | VideoUrl | DocumentUrl) and content.force_download == "allow-local":
+        raise PydanticCustomError(
+            "not_allowed",
+            "A request cannot make the service download from private addresses.",
+            {"fix": "Use true or false for force_download."},
+        )
+    return content
+
+
+def _prompt_kind(prompt: Any) -> str:
+    return "text" if isinstance(prompt, str) else "parts"
+
+
+Text = Annotated[str, Field(min_length=1)]
+ContentPart = Annotated[UserContent, AfterValidator(_no_local_download)]
+Prompt = Annotated[
+    Annotated[Text, Tag("text")] | Annotated[list[ContentPart], Field(min_length=1), Tag("parts")],
+    Discriminator(_prompt_kind),
+]
+
+
+class StartRun(BaseModel):
+    """A prompt for an agent, and how its run shall go."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    agent: Annotated[str, Field(description="Name of an agent: `GET /api/agents` lists them.")]
+    prompt: Annotated[Prompt, Field(description="Text, or a list of content parts.")]
+    conversation_id: Annotated[str | None, Field(description="Go on with this conversation; a new one if absent.")] = (
+        None
+    )
+    model: Annotated[
+        str | None,
+        Field(pattern=r"^[a-z0-9][a-z0-9_-]*:\S+$", description="`provider:name` in place of the agent's model."),
+    ] = None
+    model_settings: RunModelSettings | None = None
+    usage_limits: RunUsageLimits | None = None
+    metadata: Annotated[dict[str, Any] | None, Field(description="Kept with the run and given back.")] = None
+    timeout: Annotated[
+        float | None,
+        Field(gt=0, le=MAX_TIMEOUT_SECONDS, strict=True, description="Seconds that the run may take."),
+    ] = None
+    on_busy: Annotated[
+        Literal["reject"], Field(description="What to do while the conversation has an unfinished run.")
+    ] = "reject"
+    deps: Annotated[Any, Field(description="Not supported yet.")] = None
+    output_schema: Annotated[Any, Field(description="Not supported yet.")] = None
+
+    @field_validator("deps", "output_schema", mode="before")
+    @classmethod
+    def _not_yet(cls, value: Any) -> Any:
+        if value is not None:
+            raise PydanticCustomError(
+                "not_supported_yet", "This field is not supported yet.", {"fix": "Leave the field out."}
+            )
+        return value
+
+    @field_validator("on_busy", mode="before")
+    @classmethod
+    def _only_reject(cls, value: Any) -> Any:
+        if value in ("enqueue", "interrupt", "steer"):
+            raise PydanticCustomError(
+                "not_supported_yet", "Only `reject` is supported yet.", {"fix": 'Use "reject", or leave the field out.'}
+            )
+        return value
+
+    def prompt_json(self) -> Any:
+        """The prompt as JSON: text, or a list of published content parts."""
+        return _PROMPT.dump_python(self.prompt, mode="json")
+
+    def settings_json(self) -> dict[str, Any] | None:
+        """The model settings as JSON."""
+        return None if self.model_settings is None else _MODEL_SETTINGS.dump_python(self.model_settings, mode="json")
+
+    def limits_json(self) -> dict[str, int | None] | None:
+        """The usage limits that were given."""
+        return None if self.usage_limits is None else self.usage_limits.model_dump(exclude_unset=True)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the request in canonical JSON; requests that mean the same have the same one."""
+        meant = self.model_dump(mode="json", exclude_defaults=True)
+        return hashlib.sha256(json.dumps(meant, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+_PROMPT: TypeAdapter[Any] = TypeAdapter(Prompt)
+_MODEL_SETTINGS: TypeAdapter[Any] = TypeAdapter(RunModelSettings)
