@@ -1,0 +1,222 @@
+"""What a Chat Completions server answers, and what it becomes with us."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar, cast
+
+from pydantic import BaseModel, ValidationError
+
+from app.ai.exceptions import ModelAPIError, ModelHTTPError, UnexpectedModelBehavior
+from app.ai.messages import FinishReason, ModelResponse, ModelResponsePart, TextPart, ThinkingPart, ToolCallPart
+from app.ai.models.openai.messages import THINKING_FIELDS
+from app.ai.stamps import generate_tool_call_id
+from app.ai.thinking_tags import TextPiece, split_thinking
+from app.ai.usage import RequestUsage
+
+AnswerT = TypeVar("AnswerT", bound=BaseModel)
+
+
+class TokenDetails(BaseModel, extra="allow"):
+    """A breakdown of a token count."""
+
+    cached_tokens: int | None = None
+    audio_tokens: int | None = None
+
+
+class Usage(BaseModel):
+    """Token counts."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: TokenDetails | None = None
+    completion_tokens_details: TokenDetails | None = None
+
+    def as_request_usage(self) -> RequestUsage:
+        """The counts under our names."""
+        prompt = self.prompt_tokens_details or TokenDetails()
+        completion = self.completion_tokens_details or TokenDetails()
+        details = completion.model_dump(exclude={"cached_tokens"})
+        return RequestUsage(
+            input_tokens=self.prompt_tokens or 0,
+            output_tokens=self.completion_tokens or 0,
+            cache_read_tokens=prompt.cached_tokens or 0,
+            input_audio_tokens=prompt.audio_tokens or 0,
+            output_audio_tokens=completion.audio_tokens or 0,
+            details={key: value for key, value in details.items() if isinstance(value, int)},
+        )
+
+
+class CalledFunction(BaseModel):
+    """The function of a tool call, or a piece of it."""
+
+    name: str | None = None
+    arguments: str | dict[str, Any] | None = None
+
+
+class ToolCall(BaseModel):
+    """A tool call, or a piece of it."""
+
+    index: int | None = None
+    id: str | None = None
+    function: CalledFunction
+
+
+class AnswerMessage(BaseModel, extra="allow"):
+    """The message of an answer, or a piece of it. Some servers give the content as a list of typed items."""
+
+    content: str | list[dict[str, Any]] | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    refusal: str | None = None
+    tool_calls: list[ToolCall] | None = None
+
+    def thinking(self) -> tuple[str, str] | None:
+        """The field that holds thinking, and what is in it."""
+        return next(((field, text) for field in THINKING_FIELDS if (text := getattr(self, field))), None)
+
+    def pieces(self) -> Iterator[TextPiece]:
+        """The content as text and thinking."""
+        if isinstance(self.content, str):
+            yield TextPiece("text", self.content)
+            return
+        for item in self.content or []:
+            if item.get("type") == "thinking":
+                thoughts: Any = item.get("thinking") or []
+                yield TextPiece("thinking", "".join(str(thought.get("text", "")) for thought in thoughts))
+            elif isinstance(text := item.get("text"), str):
+                yield TextPiece("text", text)
+
+
+class Choice(BaseModel):
+    """One answer of a completion."""
+
+    index: int = 0
+    message: AnswerMessage
+    finish_reason: str | None = None
+
+
+class Completion(BaseModel):
+    """A whole answer."""
+
+    id: str | None = None
+    model: str | None = None
+    created: float | None = None
+    choices: list[Choice]
+    usage: Usage | None = None
+
+
+class ChunkChoice(BaseModel):
+    """A piece of one answer."""
+
+    index: int = 0
+    delta: AnswerMessage | None = None
+    finish_reason: str | None = None
+
+
+class Chunk(BaseModel):
+    """A piece of a streamed answer."""
+
+    id: str | None = None
+    model: str | None = None
+    created: float | None = None
+    choices: list[ChunkChoice] | None = None
+    usage: Usage | None = None
+
+
+_FINISH_REASONS: Mapping[str, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_call",
+    "function_call": "tool_call",
+    "content_filter": "content_filter",
+    "error": "error",
+}
+
+
+def finish_reason_of(reason: str | None) -> FinishReason | None:
+    """Our name for a finish reason, None for an unknown one."""
+    return _FINISH_REASONS.get(reason or "")
+
+
+def read_answer(answer_type: type[AnswerT], text: str, model_name: str) -> AnswerT:
+    """Parse an answer. An `error` object raises as the provider's error, anything unfit as UnexpectedModelBehavior."""
+    try:
+        data = json.loads(text)
+    except ValueError as err:
+        raise UnexpectedModelBehavior(f"{model_name} answered something that is no JSON", text[:2000]) from err
+    if isinstance(data, dict) and (error := cast("dict[str, Any]", data).get("error")):
+        raise error_in_answer(error, model_name)
+    try:
+        return answer_type.model_validate(data)
+    except ValidationError as err:
+        wrong = "; ".join(f"{'.'.join(map(str, item['loc'])) or 'answer'}: {item['msg']}" for item in err.errors())
+        raise UnexpectedModelBehavior(f"{model_name} answered JSON of a wrong shape ({wrong})", text[:2000]) from err
+
+
+def error_in_answer(error: Any, model_name: str) -> ModelAPIError:
+    """The exception for an error that came with a status of success."""
+    details = cast("dict[str, Any]", error) if isinstance(error, dict) else {"message": str(error)}
+    for status in (details.get("status_code"), details.get("code")):
+        if str(status).isdecimal() and 400 <= int(str(status)) < 600:
+            return ModelHTTPError(int(str(status)), model_name, details)
+    return ModelAPIError(model_name, f"{model_name} answered with an error: {json.dumps(details)}")
+
+
+def error_body(text: str) -> Any:
+    """What an answer with an error status says: its `error` object if it has one."""
+    try:
+        data = json.loads(text)
+    except ValueError:
+        return text[:2000] or None
+    return cast("dict[str, Any]", data).get("error", data) if isinstance(data, dict) else data
+
+
+def to_response(
+    completion: Completion, *, model_name: str, provider_name: str, provider_url: str, thinking_tags: tuple[str, str]
+) -> ModelResponse:
+    """A whole answer as our response."""
+    if not completion.choices:
+        raise UnexpectedModelBehavior(f"{model_name} answered without any choices", completion.model_dump_json())
+    choice = completion.choices[0]
+    return ModelResponse(
+        parts=list(_parts(choice.message, provider_name, thinking_tags)),
+        usage=completion.usage.as_request_usage() if completion.usage else RequestUsage(),
+        model_name=completion.model or model_name,
+        provider_name=provider_name,
+        provider_url=provider_url,
+        provider_details=provider_details(completion.created, choice.finish_reason, choice.message.refusal),
+        provider_response_id=completion.id,
+        finish_reason="content_filter" if choice.message.refusal else finish_reason_of(choice.finish_reason),
+    )
+
+
+def provider_details(created: float | None, finish_reason: str | None, refusal: str | None) -> dict[str, Any] | None:
+    """What only this provider says about an answer; its own time is ISO text, so that JSON keeps it."""
+    details: dict[str, Any] = {
+        "finish_reason": finish_reason,
+        "timestamp": created and datetime.fromtimestamp(created, tz=UTC).isoformat(),
+        "refusal": refusal,
+    }
+    return {key: value for key, value in details.items() if value} or None
+
+
+def _parts(message: AnswerMessage, provider_name: str, tags: tuple[str, str]) -> Iterator[ModelResponsePart]:
+    if thinking := message.thinking():
+        field, thought = thinking
+        yield ThinkingPart(thought, id=field, provider_name=provider_name)
+    for piece in message.pieces():
+        split = split_thinking(piece.content, tags) if piece.kind == "text" else [piece]
+        yield from (_text_part(part, provider_name) for part in split if part.content)
+    for call in message.tool_calls or []:
+        if not call.function.name:
+            raise UnexpectedModelBehavior("The model called a tool without naming it", call.model_dump_json())
+        yield ToolCallPart(call.function.name, call.function.arguments, call.id or generate_tool_call_id())
+
+
+def _text_part(piece: TextPiece, provider_name: str) -> TextPart | ThinkingPart:
+    if piece.kind == "text":
+        return TextPart(piece.content)
+    return ThinkingPart(piece.content, provider_name=provider_name)

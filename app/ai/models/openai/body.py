@@ -1,0 +1,129 @@
+"""The body of a Chat Completions request, apart from its messages."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from typing import Any, Literal
+
+from app.ai.models import ModelRequestParameters
+from app.ai.models.openai.schema import is_strict, make_strict
+from app.ai.models.tool_choice import offer_tools
+from app.ai.output_modes import OutputObjectDefinition
+from app.ai.profiles.openai import OpenAIModelProfile
+from app.ai.settings import ModelSettings, ThinkingLevel
+from app.ai.tools import ToolDefinition
+
+
+class OpenAIChatModelSettings(ModelSettings, total=False):
+    """Settings that only this API knows."""
+
+    openai_reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"]
+    openai_logprobs: bool
+    openai_top_logprobs: int
+    openai_user: str
+    openai_store: bool | None
+    openai_prediction: dict[str, Any]
+    openai_prompt_cache_key: str
+    openai_continuous_usage_stats: bool
+    """Ask for the usage with every piece of a stream."""
+
+
+_SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "logit_bias")
+_NAMES = {
+    **{name: name for name in (*_SAMPLING, "seed", "service_tier")},
+    "stop_sequences": "stop",
+    "openai_reasoning_effort": "reasoning_effort",
+    "openai_logprobs": "logprobs",
+    "openai_top_logprobs": "top_logprobs",
+    "openai_user": "user",
+    "openai_store": "store",
+    "openai_prediction": "prediction",
+    "openai_prompt_cache_key": "prompt_cache_key",
+}
+
+
+def with_strictness(tool: ToolDefinition, profile: OpenAIModelProfile) -> ToolDefinition:
+    """The tool with its strictness decided: undecided ones are strict if their schema can be enforced as it is."""
+    schema = tool.parameters_json_schema
+    if not profile.openai_supports_strict_tool_definition:
+        return replace(tool, strict=None)
+    if tool.strict:
+        return tool if is_strict(schema) else replace(tool, parameters_json_schema=make_strict(schema))
+    return replace(tool, strict=True) if tool.strict is None and is_strict(schema) else tool
+
+
+def tools_body(
+    settings: ModelSettings, parameters: ModelRequestParameters, profile: OpenAIModelProfile
+) -> dict[str, Any]:
+    """Tools on offer and whether one has to be called."""
+    offered = offer_tools(settings, parameters)
+    if not offered.tools:
+        return {}
+    must_call = offered.mode == "required" and profile.openai_supports_tool_choice_required
+    body: dict[str, Any] = {
+        "tools": [_tool(tool) for tool in offered.tools],
+        "tool_choice": "required" if must_call else "auto",
+    }
+    if "parallel_tool_calls" in settings:
+        body["parallel_tool_calls"] = settings["parallel_tool_calls"]
+    return body
+
+
+def _tool(tool: ToolDefinition) -> dict[str, Any]:
+    function: dict[str, Any] = {
+        "name": tool.name,
+        "description": tool.description or "",
+        "parameters": tool.parameters_json_schema,
+    }
+    if tool.strict is not None:
+        function["strict"] = tool.strict
+    return {"type": "function", "function": function}
+
+
+def output_body(parameters: ModelRequestParameters, profile: OpenAIModelProfile) -> dict[str, Any]:
+    """The form of the output, where the server is to enforce it."""
+    if parameters.output_mode == "native" and parameters.output_object:
+        return {"response_format": _json_schema_format(parameters.output_object, profile)}
+    # With tools on offer, JSON mode would keep some models from calling them.
+    if parameters.output_mode == "prompted" and profile.supports_json_object_output and not parameters.function_tools:
+        return {"response_format": {"type": "json_object"}}
+    return {}
+
+
+def _json_schema_format(output: OutputObjectDefinition, profile: OpenAIModelProfile) -> dict[str, Any]:
+    schema = output.json_schema
+    strict = is_strict(schema) if output.strict is None else output.strict
+    json_schema: dict[str, Any] = {
+        "name": output.name or "result",
+        "schema": make_strict(schema) if strict and not is_strict(schema) else schema,
+    }
+    if output.description:
+        json_schema["description"] = output.description
+    if profile.openai_supports_strict_tool_definition:
+        json_schema["strict"] = strict
+    return {"type": "json_schema", "json_schema": json_schema}
+
+
+def settings_body(
+    settings: ModelSettings, thinking: ThinkingLevel | None, profile: OpenAIModelProfile
+) -> dict[str, Any]:
+    """Settings under the API's names."""
+    given: dict[str, Any] = {**settings}
+    refused = () if profile.openai_supports_sampling_settings else _SAMPLING
+    if dropped := [name for name in refused if given.pop(name, None) is not None]:
+        warnings.warn(f"Reasoning models do not take {', '.join(dropped)}; left out", UserWarning, stacklevel=2)
+    body = {name: given[key] for key, name in _NAMES.items() if given.get(key) is not None}
+    if "max_tokens" in given:
+        body[profile.openai_max_tokens_field] = given["max_tokens"]
+    if thinking is not None and (effort := _effort(thinking, profile)):
+        body.setdefault("reasoning_effort", effort)
+    return body
+
+
+def _effort(thinking: ThinkingLevel, profile: OpenAIModelProfile) -> str | None:
+    if thinking is True:
+        return "medium"
+    if thinking is False:
+        return "none" if profile.openai_supports_reasoning_effort_none else None
+    return thinking

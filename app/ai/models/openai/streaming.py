@@ -1,0 +1,186 @@
+"""Reading a streamed Chat Completions answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import httpx
+from httpx_sse import EventSource, SSEError
+
+from app.ai.exceptions import ModelAPIError, UnexpectedModelBehavior
+from app.ai.messages import ModelResponseStreamEvent
+from app.ai.models import StreamedResponse
+from app.ai.models.openai.answers import (
+    AnswerMessage,
+    Chunk,
+    ChunkChoice,
+    ToolCall,
+    finish_reason_of,
+    provider_details,
+    read_answer,
+)
+from app.ai.profiles import ModelProfile
+from app.ai.stamps import now_utc
+from app.ai.thinking_tags import TextPiece
+
+_DONE = "[DONE]"
+
+
+@dataclass
+class OpenAIStreamedResponse(StreamedResponse):
+    """A Chat Completions answer that is still being read."""
+
+    http_response: httpx.Response
+    requested_model: str
+    provider: str
+    url: str
+    profile: ModelProfile
+    started_at: datetime = field(default_factory=now_utc)
+    _model_name: str | None = field(default=None, init=False)
+    _raw_finish_reason: str | None = field(default=None, init=False)
+    _created: float | None = field(default=None, init=False)
+    _refusal: str = field(default="", init=False)
+    _calls: dict[int | str | None, _CallInProgress] = field(
+        default_factory=dict[int | str | None, "_CallInProgress"], init=False
+    )
+    _newest_call: int | str | None = field(default=None, init=False)
+
+    async def _get_event_iterator(self) -> AsyncIterator[ModelResponseStreamEvent]:
+        anything_came = False
+        async with aclosing(self._chunks()) as chunks:
+            async for chunk in chunks:
+                self._note(chunk)
+                for choice in chunk.choices or []:
+                    if choice.index == 0:
+                        anything_came = True
+                        for event in self._take_choice(choice):
+                            yield event
+        if not anything_came:
+            raise UnexpectedModelBehavior(f"{self.requested_model} answered with an empty stream")
+
+    async def _chunks(self) -> AsyncGenerator[Chunk]:
+        try:
+            async with aclosing(self._data()) as events:
+                async for data in events:
+                    if data.strip() == _DONE:
+                        return
+                    if data:
+                        yield read_answer(Chunk, data, self.requested_model)
+        except httpx.TransportError as err:
+            # Once the answer has said that it is finished, a rough goodbye loses at most the usage.
+            if self._raw_finish_reason is None:
+                raise ModelAPIError(
+                    self.requested_model, f"The stream of {self.requested_model} broke off: {describe(err)}"
+                ) from err
+        if self._raw_finish_reason is None and not self.cancelled:
+            raise ModelAPIError(
+                self.requested_model, f"The stream of {self.requested_model} ended before the answer was complete"
+            )
+
+    async def _data(self) -> AsyncGenerator[str]:
+        try:
+            async with aclosing(EventSource(self.http_response).aiter_sse()) as events:
+                async for event in events:
+                    yield event.data
+        except SSEError as err:
+            text = (await self.http_response.aread()).decode(errors="replace")
+            read_answer(Chunk, text, self.requested_model)  # an error object tells more than the content type
+            raise UnexpectedModelBehavior(f"{self.requested_model} did not answer with a stream", text[:2000]) from err
+
+    def _note(self, chunk: Chunk) -> None:
+        """Keep what stands beside the answer itself; counts are totals, so the newest hold."""
+        self.provider_response_id = self.provider_response_id or chunk.id
+        self._model_name = self._model_name or chunk.model
+        self._created = self._created or chunk.created
+        if chunk.usage:
+            self._usage = chunk.usage.as_request_usage()
+
+    def _take_choice(self, choice: ChunkChoice) -> list[ModelResponseStreamEvent]:
+        events = self._take(choice.delta) if choice.delta else []
+        if choice.finish_reason:
+            self._raw_finish_reason = choice.finish_reason
+        self.finish_reason = "content_filter" if self._refusal else finish_reason_of(self._raw_finish_reason)
+        self.provider_details = provider_details(self._created, self._raw_finish_reason, self._refusal)
+        return events
+
+    def _take(self, delta: AnswerMessage) -> list[ModelResponseStreamEvent]:
+        events: list[ModelResponseStreamEvent] = []
+        if delta.refusal:
+            self._refusal += delta.refusal
+        if thinking := delta.thinking():
+            field_name, thought = thinking
+            events += self._parts_manager.handle_thinking_delta(
+                vendor_part_id=field_name, content=thought, id=field_name, provider_name=self.provider
+            )
+        for piece in delta.pieces():
+            events += self._take_piece(piece)
+        for call in delta.tool_calls or []:
+            events += self._take_call(call)
+        return events
+
+    def _take_piece(self, piece: TextPiece) -> list[ModelResponseStreamEvent]:
+        if not piece.content:
+            return []
+        if piece.kind == "thinking":
+            return self._parts_manager.handle_thinking_delta(
+                vendor_part_id=None, content=piece.content, provider_name=self.provider
+            )
+        return self._parts_manager.handle_text_delta(
+            vendor_part_id=None,
+            content=piece.content,
+            thinking_tags=self.profile.thinking_tags,
+            ignore_leading_whitespace=self.profile.ignore_streamed_leading_whitespace,
+        )
+
+    def _take_call(self, piece: ToolCall) -> list[ModelResponseStreamEvent]:
+        call = self._call_of(piece)
+        name = piece.function.name or None
+        if name == call.name:
+            name = None  # some servers repeat it with every piece
+        call.name = call.name or name
+        call.id = call.id or piece.id or None
+        return self._parts_manager.handle_tool_call_delta(
+            vendor_part_id=call, tool_name=name, args=piece.function.arguments, tool_call_id=piece.id or None
+        )
+
+    def _call_of(self, piece: ToolCall) -> _CallInProgress:
+        place = next((place for place in (piece.index, piece.id) if place is not None), self._newest_call)
+        call = self._calls.get(place)
+        # Some servers give every call the index 0: another id together with a name is another call.
+        if call is None or (piece.id and piece.function.name and call.id not in (None, piece.id)):
+            call = self._calls[place] = _CallInProgress()
+        self._newest_call = place
+        return call
+
+    @property
+    def model_name(self) -> str:
+        return self._model_name or self.requested_model
+
+    @property
+    def provider_name(self) -> str:
+        return self.provider
+
+    @property
+    def provider_url(self) -> str:
+        return self.url
+
+    @property
+    def timestamp(self) -> datetime:
+        return self.started_at
+
+    async def close_stream(self) -> None:
+        await self.http_response.aclose()
+
+
+@dataclass(eq=False)
+class _CallInProgress:
+    id: str | None = None
+    name: str | None = None
+
+
+def describe(err: httpx.TransportError) -> str:
+    """What went wrong with a connection; httpx often leaves the message empty."""
+    return f"{type(err).__name__}{f': {err}' if str(err) else ''}"

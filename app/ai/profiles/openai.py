@@ -1,0 +1,45 @@
+"""What OpenAI's models can do."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from app.ai.profiles import ModelProfile
+
+__all__ = "OpenAIModelProfile", "openai_model_profile"
+
+
+@dataclass(kw_only=True)
+class OpenAIModelProfile(ModelProfile):
+    """What a model behind an API like OpenAI's can do."""
+
+    openai_supports_strict_tool_definition: bool = True
+    """Whether the server can enforce schemas."""
+    openai_supports_sampling_settings: bool = True
+    """Whether temperature and its kin are accepted."""
+    openai_supports_tool_choice_required: bool = True
+    openai_system_prompt_role: Literal["system", "developer", "user"] = "system"
+    openai_max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
+    openai_supports_reasoning_effort_none: bool = False
+    """Whether thinking can be switched off by the effort `none`."""
+
+
+_REASONING = re.compile(r"(o\d|gpt-5(?!.*-chat))")
+_CAN_STOP_THINKING = re.compile(r"gpt-5\.\d")
+
+
+def openai_model_profile(model_name: str) -> OpenAIModelProfile:
+    """The profile of a model by its name."""
+    reasons = bool(_REASONING.match(model_name))
+    can_stop = bool(_CAN_STOP_THINKING.match(model_name))
+    return OpenAIModelProfile(
+        supports_json_schema_output=True,
+        supports_json_object_output=True,
+        supports_thinking=reasons,
+        thinking_always_enabled=reasons and not can_stop,
+        openai_supports_sampling_settings=not reasons,
+        openai_system_prompt_role="user" if model_name.startswith("o1-mini") else "system",
+        openai_supports_reasoning_effort_none=can_stop,
+    )
