@@ -63,7 +63,7 @@ class UserProcess:
         return self._process.returncode
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def state_dir() -> Iterator[Path]:
     """Not pytest's tmp_path: that one is closed to the user that Postgres runs as under root."""
     directory = Path(tempfile.mkdtemp(prefix="holdfast-state-"))
