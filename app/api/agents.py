@@ -16,7 +16,7 @@ async def list_agents(service: Service) -> AgentList:
     return AgentList(agents=[service.agents[name] for name in sorted(service.agents)])
 
 
-@router.get("/{name}", responses=problems(404))
+@router.get("/{name}", responses=problems(404, 422))
 async def get_agent(name: str, service: Service) -> AgentInfo:
     """One agent."""
     return service.agent(name)

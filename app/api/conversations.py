@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from app.api.dependencies import Service
+from app.api.dependencies import Service, Text
 from app.api.problems import problems
 from app.runs.records import Conversation
 
@@ -10,6 +10,6 @@ router = APIRouter(prefix="/api/conversations", tags=["conversations"])
 
 
 @router.get("/{conversation_id}", responses=problems(404, 422, 503))
-async def get_conversation(conversation_id: str, service: Service) -> Conversation:
+async def get_conversation(conversation_id: Text, service: Service) -> Conversation:
     """The runs of a conversation, oldest first, and the one that keeps it busy."""
     return await service.conversation(conversation_id)

@@ -5,6 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Path, Query, Request
+from pydantic import StringConstraints
 
 from app.runs import refusals
 from app.runs.service import RunService
@@ -31,6 +32,8 @@ async def storable_body(request: Request) -> None:
 Service = Annotated[RunService, Depends(_service)]
 RunId = Annotated[str, Depends(_run_id)]
 StorableBody = Depends(storable_body)
+Text = Annotated[str, StringConstraints(max_length=255, pattern=r"^[^\x00]*$")]
+"""A word in a path or a query; Postgres cannot compare with NUL."""
 WaitSeconds = Annotated[
     float, Query(alias="wait", ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait for the run to settle.")
 ]

@@ -107,13 +107,20 @@ def _validation_problem(error: RequestValidationError) -> Problem:
 
 
 def _by_field(errors: Sequence[Any], body: Any) -> dict[str, Any]:
-    """One error for each field, in order. The branches of a union all report; "not a string" says least."""
+    """One error for each field, in order.
+
+    All branches of a union report; that a content part is not a string says less than what is wrong inside it.
+    """
     found: dict[str, Any] = {}
     for error in errors:
         field = _field_path(error["loc"], error["type"], body)
         if field not in found or found[field]["type"] == "string_type":
             found[field] = error
-    return found
+    return {
+        field: error
+        for field, error in found.items()
+        if error["type"] != "string_type" or not any(other.startswith((f"{field}.", f"{field}[")) for other in found)
+    }
 
 
 def _field_path(location: Sequence[Any], error_type: str, body: Any) -> str:

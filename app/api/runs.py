@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
 
-from app.api.dependencies import MAX_WAIT_SECONDS, RunId, Service, StorableBody, WaitSeconds
+from app.api.dependencies import MAX_WAIT_SECONDS, RunId, Service, StorableBody, Text, WaitSeconds
 from app.api.problems import problems
 from app.api.schemas import ResumeRun
 from app.runs.records import MessageList, Run, RunPage, RunStatus, StepList
@@ -51,9 +51,9 @@ async def start_run(
 @router.get("", responses=problems(422, 503))
 async def list_runs(
     service: Service,
-    agent: str | None = None,
+    agent: Text | None = None,
     status: RunStatus | None = None,
-    conversation_id: str | None = None,
+    conversation_id: Text | None = None,
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> RunPage:

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 1.0
 _KEPT_EVENTS = 1000
 _PAGE = 500
-_STATE_CHECK_POLLS = 10
+_STATE_CHECK_POLLS = 5
 
 
 class Tail:

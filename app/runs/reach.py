@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -10,6 +11,8 @@ from typing import Any, ParamSpec, TypeVar
 from sqlalchemy import exc
 
 from app.runs import refusals
+
+logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -53,6 +56,7 @@ def _forget(work: asyncio.Future[Any]) -> None:
 def _translated(error: Exception) -> Exception:
     if isinstance(error, exc.ProgrammingError) and getattr(error.orig, "sqlstate", None) in _NOT_MIGRATED:
         return refusals.not_migrated()
+    logger.warning("a request failed on Postgres: %s", error)
     if isinstance(error, exc.OperationalError | exc.InterfaceError | exc.TimeoutError | OSError):
         return refusals.database_down()
     return error
