@@ -14,6 +14,7 @@ import psycopg
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from psycopg.types.json import Jsonb
 
 from app.api.app import create_app
 from app.api.security import AccessRules
@@ -142,7 +143,7 @@ class Stage:
         events = [{"type": "part_delta", "step": 1, "attempt": 1, "data": {"text": text}} for text in texts]
         with self._connection.transaction():
             self._connection.execute(
-                "select holdfast.number_events(%s, %s)", [run_id, psycopg.types.json.Jsonb(events)]
+                "select holdfast.number_events(%s, %s)", [run_id, Jsonb(events)]
             )
         self._connection.execute("select pg_notify('holdfast_events', %s)", [run_id])
 

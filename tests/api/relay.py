@@ -13,7 +13,7 @@ from sqlalchemy import make_url
 
 
 class Relay:
-    """Forwards TCP connections to a Postgres. `cut` refuses and drops them, `freeze` lets them hang, `mend` undoes both."""
+    """Forwards connections to a Postgres. `cut` refuses and drops them, `freeze` lets them hang, `mend` undoes both."""
 
     def __init__(self, url: str) -> None:
         self._target = make_url(url)
