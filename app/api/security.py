@@ -13,7 +13,7 @@ from app.api.problems import ProblemResponse
 from app.api.schemas import Problem
 
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
-_OPEN_PATHS = frozenset({"/livez", "/readyz"})
+_OPEN_PATHS = frozenset({"/livez", "/readyz", "/openapi.json", "/docs"})
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
