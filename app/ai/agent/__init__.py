@@ -1,0 +1,33 @@
+"""Agents: what they are, how they are run, and wrappers around them."""
+
+from app.ai.agent.abstract import AbstractAgent, RunOutputDataT
+from app.ai.agent.agent import Agent
+from app.ai.agent.options import AgentMetadata, AgentRetries, OverrideOptions, RunOptions
+from app.ai.agent.wrapper import WrapperAgent
+from app.ai.capture import capture_run_messages
+from app.ai.event_stream import EventStreamHandler
+from app.ai.instructions import AgentInstructions
+from app.ai.run import AgentRun, AgentRunResult, AgentRunResultEvent
+from app.ai.run_state import AgentModelSettings
+from app.ai.tool_manager import ParallelExecutionMode
+from app.ai.tool_phase import EndStrategy
+
+__all__ = (
+    "AbstractAgent",
+    "Agent",
+    "AgentInstructions",
+    "AgentMetadata",
+    "AgentModelSettings",
+    "AgentRetries",
+    "AgentRun",
+    "AgentRunResult",
+    "AgentRunResultEvent",
+    "EndStrategy",
+    "EventStreamHandler",
+    "OverrideOptions",
+    "ParallelExecutionMode",
+    "RunOptions",
+    "RunOutputDataT",
+    "WrapperAgent",
+    "capture_run_messages",
+)

@@ -1,0 +1,286 @@
+"""What every agent can do; all ways of running derive from `iter`."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Self, overload
+
+from typing_extensions import TypeIs, TypeVar, Unpack
+
+from app.ai.agent.options import OverrideOptions, RunOptions
+from app.ai.event_stream import EventStream, EventStreamHandler
+from app.ai.exceptions import UserError
+from app.ai.graph import End
+from app.ai.loop import CallToolsNode, ModelRequestNode, UserPromptNode
+from app.ai.messages import AgentStreamEvent, UserContent
+from app.ai.models import KnownModelName, Model
+from app.ai.output import OutputDataT, OutputSpec
+from app.ai.result import FinalResult
+from app.ai.run import AgentRun, AgentRunResult, AgentRunResultEvent
+from app.ai.run_context import AgentDepsT, RunContext
+from app.ai.threads import use_executor
+from app.ai.tool_manager import ParallelExecutionMode, ToolManager
+from app.ai.toolsets import AbstractToolset
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable
+
+RunOutputDataT = TypeVar("RunOutputDataT")
+"""The output type of a run that has one of its own."""
+
+
+class AbstractAgent(Generic[AgentDepsT, OutputDataT], ABC):
+    """An agent: something that can be run on a prompt."""
+
+    @property
+    @abstractmethod
+    def model(self) -> Model | KnownModelName | None:
+        """The model that runs use unless told otherwise."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str | None:
+        """The agent's name; taken from the variable that holds it if it was given none."""
+
+    @name.setter
+    @abstractmethod
+    def name(self, value: str | None) -> None: ...
+
+    @property
+    @abstractmethod
+    def description(self) -> str | None:
+        """What the agent does, in words for people."""
+
+    @property
+    @abstractmethod
+    def deps_type(self) -> type:
+        """The type of the dependencies."""
+
+    @property
+    @abstractmethod
+    def output_type(self) -> OutputSpec[OutputDataT]:
+        """What runs give."""
+
+    @property
+    @abstractmethod
+    def event_stream_handler(self) -> EventStreamHandler[AgentDepsT] | None:
+        """Reads the events of runs that have no handler of their own."""
+
+    @property
+    @abstractmethod
+    def toolsets(self) -> Sequence[AbstractToolset[AgentDepsT]]:
+        """All toolsets, that of the agent's own function tools included."""
+
+    @overload
+    def iter(
+        self,
+        user_prompt: str | Sequence[UserContent] | None = None,
+        *,
+        output_type: None = None,
+        **options: Unpack[RunOptions[Any]],
+    ) -> AbstractAsyncContextManager[AgentRun[AgentDepsT, OutputDataT]]: ...
+    @overload
+    def iter(
+        self,
+        user_prompt: str | Sequence[UserContent] | None = None,
+        *,
+        output_type: OutputSpec[RunOutputDataT],
+        **options: Unpack[RunOptions[Any]],
+    ) -> AbstractAsyncContextManager[AgentRun[AgentDepsT, RunOutputDataT]]: ...
+
+    @abstractmethod
+    def iter(
+        self,
+        user_prompt: str | Sequence[UserContent] | None = None,
+        *,
+        output_type: OutputSpec[Any] | None = None,
+        **options: Unpack[RunOptions[Any]],
+    ) -> AbstractAsyncContextManager[AgentRun[AgentDepsT, Any]]:
+        """Start a run and go through its nodes one by one."""
+
+    @abstractmethod
+    def override(self, **overrides: Unpack[OverrideOptions[Any]]) -> AbstractContextManager[None]:
+        """Let runs inside the block use these instead, whatever the agent and the arguments of the run say."""
+
+    @overload
+    async def run(
+        self,
+        user_prompt: str | Sequence[UserContent] | None = None,
+        *,
+        output_type: None = None,
+        event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
+        **options: Unpack[RunOptions[Any]],
+    ) -> AgentRunResult[OutputDataT]: ...
+    @overload
+    async def run(
+        self,
+        user_prompt: str | Sequence[UserContent] | None = None,
+        *,
+        output_type: OutputSpec[RunOutputDataT],
+        event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
+        **options: Unpack[RunOptions[Any]],
+    ) -> AgentRunResult[RunOutputDataT]: ...
+
+    async def run(
+        self,
+        user_prompt: str | Sequence[UserContent] | None = None,
+        *,
+        output_type: OutputSpec[Any] | None = None,
+        event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
+        **options: Unpack[RunOptions[Any]],
+    ) -> AgentRunResult[Any]:
+        """Run the agent on a prompt until it has a result."""
+        self._infer_name(inspect.currentframe(), options)
+        async with self.iter(user_prompt, output_type=output_type, **options) as run:
+            run.ctx.deps.event_stream_handler = event_stream_handler or self.event_stream_handler
+            async for _ in run:
+                pass
+        assert run.result is not None, "a run that has been iterated has a result"
+        return run.result
+
+    @overload
+    def run_sync(
+        self,
+        user_prompt: str | Sequence[UserContent] | None = None,
+        *,
+        output_type: None = None,
+        event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
+        **options: Unpack[RunOptions[Any]],
+    ) -> AgentRunResult[OutputDataT]: ...
+    @overload
+    def run_sync(
+        self,
+        user_prompt: str | Sequence[UserContent] | None = None,
+        *,
+        output_type: OutputSpec[RunOutputDataT],
+        event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
+        **options: Unpack[RunOptions[Any]],
+    ) -> AgentRunResult[RunOutputDataT]: ...
+
+    def run_sync(
+        self,
+        user_prompt: str | Sequence[UserContent] | None = None,
+        *,
+        output_type: OutputSpec[Any] | None = None,
+        event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
+        **options: Unpack[RunOptions[Any]],
+    ) -> AgentRunResult[Any]:
+        """`run` without async. Raises `UserError` where an event loop is running already."""
+        self._infer_name(inspect.currentframe(), options)
+        _refuse_running_loop()
+
+        async def run_and_close() -> AgentRunResult[Any]:
+            # This loop ends with the run, so connections must not outlive it.
+            async with self:
+                return await self.run(
+                    user_prompt, output_type=output_type, event_stream_handler=event_stream_handler, **options
+                )
+
+        return asyncio.run(run_and_close())
+
+    @overload
+    def run_stream_events(
+        self,
+        user_prompt: str | Sequence[UserContent] | None = None,
+        *,
+        output_type: None = None,
+        **options: Unpack[RunOptions[Any]],
+    ) -> EventStream[AgentStreamEvent | AgentRunResultEvent[OutputDataT]]: ...
+    @overload
+    def run_stream_events(
+        self,
+        user_prompt: str | Sequence[UserContent] | None = None,
+        *,
+        output_type: OutputSpec[RunOutputDataT],
+        **options: Unpack[RunOptions[Any]],
+    ) -> EventStream[AgentStreamEvent | AgentRunResultEvent[RunOutputDataT]]: ...
+
+    def run_stream_events(
+        self,
+        user_prompt: str | Sequence[UserContent] | None = None,
+        *,
+        output_type: OutputSpec[Any] | None = None,
+        **options: Unpack[RunOptions[Any]],
+    ) -> EventStream[Any]:
+        """Run the agent and read all events, the last being `AgentRunResultEvent`.
+
+        Use it as an async context manager around the iteration; leaving it early cancels the run.
+        """
+        self._infer_name(inspect.currentframe(), options)
+
+        async def produce(emit: Callable[[Any], Awaitable[None]]) -> None:
+            async def forward(ctx: RunContext[Any], events: AsyncIterable[AgentStreamEvent]) -> None:
+                async for event in events:
+                    await emit(event)
+
+            result = await self.run(user_prompt, output_type=output_type, event_stream_handler=forward, **options)
+            await emit(AgentRunResultEvent(result))
+
+        return EventStream(produce)
+
+    @staticmethod
+    def is_user_prompt_node(node: Any) -> TypeIs[UserPromptNode[Any, Any]]:
+        """Whether a node decides what the run begins with."""
+        return isinstance(node, UserPromptNode)
+
+    @staticmethod
+    def is_model_request_node(node: Any) -> TypeIs[ModelRequestNode[Any, Any]]:
+        """Whether a node asks the model."""
+        return isinstance(node, ModelRequestNode)
+
+    @staticmethod
+    def is_call_tools_node(node: Any) -> TypeIs[CallToolsNode[Any, Any]]:
+        """Whether a node answers tool calls."""
+        return isinstance(node, CallToolsNode)
+
+    @staticmethod
+    def is_end_node(node: Any) -> TypeIs[End[FinalResult[Any]]]:
+        """Whether the run has ended."""
+        return isinstance(node, End)
+
+    @staticmethod
+    def parallel_tool_call_execution_mode(
+        mode: ParallelExecutionMode = "parallel",
+    ) -> AbstractContextManager[None]:
+        """How runs inside the block execute the tool calls of one response."""
+        return ToolManager.parallel_execution_mode(mode)
+
+    @staticmethod
+    def using_thread_executor(executor: Executor) -> AbstractContextManager[None]:
+        """Run the synchronous functions of runs inside the block on `executor`."""
+        return use_executor(executor)
+
+    @abstractmethod
+    async def __aenter__(self) -> Self:
+        """Open toolsets and model once for all runs inside the block."""
+
+    @abstractmethod
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> bool | None: ...
+
+    def _infer_name(self, frame: FrameType | None, options: RunOptions[Any]) -> None:
+        """Take the name of the variable that holds the agent in the calling frame, once per run."""
+        wanted = options.get("infer_name", True)
+        options["infer_name"] = False
+        if not wanted or self.name is not None or frame is None or frame.f_back is None:
+            return
+        for variables in (frame.f_back.f_locals, frame.f_back.f_globals):
+            name = next((name for name, value in variables.items() if value is self), None)
+            if name is not None:
+                self.name = name
+                return
+
+
+def _refuse_running_loop() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise UserError("run_sync cannot be used where an event loop is running; use `await agent.run(...)`")

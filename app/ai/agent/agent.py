@@ -1,0 +1,263 @@
+"""The agent: a model with instructions, tools and an output type."""
+
+from __future__ import annotations
+
+import inspect
+from asyncio import Lock
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+from contextvars import ContextVar
+from types import NoneType, TracebackType
+from typing import Any, Self, TypeVar, cast, overload
+
+from typing_extensions import Unpack
+
+from app.ai.agent.abstract import AbstractAgent
+from app.ai.agent.options import AgentMetadata, AgentRetries, OverrideOptions, RunOptions
+from app.ai.agent.start import start_run
+from app.ai.event_stream import EventStreamHandler
+from app.ai.exceptions import UserError
+from app.ai.instructions import AgentInstructions, Instructions
+from app.ai.messages import UserContent
+from app.ai.models import KnownModelName, Model, infer_model
+from app.ai.output import OutputDataT, OutputSpec, OutputValidatorFunc
+from app.ai.output_schema import OutputSchema, output_schema
+from app.ai.request_preparation import dynamic_ref
+from app.ai.run import AgentRun
+from app.ai.run_context import AgentDepsT, RunContext
+from app.ai.run_state import AgentModelSettings
+from app.ai.tool_phase import EndStrategy
+from app.ai.tools import Tool, ToolFuncEither, ToolOptions
+from app.ai.toolsets import AbstractToolset, AgentToolset, CombinedToolset, DynamicToolset, FunctionToolset, ToolsetFunc
+
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+
+
+class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
+    """A model with instructions, tools and an output type. One agent serves any number of runs at once."""
+
+    def __init__(  # noqa: PLR0913 - the published options, all keyword-only but the model
+        self,
+        model: Model | KnownModelName | None = None,
+        *,
+        output_type: OutputSpec[OutputDataT] = cast("OutputSpec[OutputDataT]", str),  # noqa: B008 - the plain type str
+        instructions: AgentInstructions[AgentDepsT] = None,
+        system_prompt: str | Sequence[str] = (),
+        deps_type: type[AgentDepsT] = NoneType,
+        name: str | None = None,
+        description: str | None = None,
+        model_settings: AgentModelSettings[AgentDepsT] | None = None,
+        retries: int | AgentRetries | None = None,
+        validation_context: Any | Callable[[RunContext[AgentDepsT]], Any] = None,
+        tools: Sequence[Tool[AgentDepsT] | ToolFuncEither[AgentDepsT, ...]] = (),
+        toolsets: Sequence[AgentToolset[AgentDepsT]] | None = None,
+        defer_model_check: bool = False,
+        end_strategy: EndStrategy = "early",
+        metadata: AgentMetadata[AgentDepsT] | None = None,
+        tool_timeout: float | None = None,
+        event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
+    ):
+        """Define an agent; `RunOptions` tells what can be added for a single run.
+
+        `tool_timeout` is in seconds. `defer_model_check` leaves a model given by name unresolved until the first
+        run. Raises `UserError` for outputs or tools that cannot be described to a model.
+        """
+        self._model = model if model is None or defer_model_check else infer_model(model)
+        self._name = name
+        self._description = description
+        self._deps_type = deps_type
+        self._output_type = output_type
+        self._event_stream_handler = event_stream_handler
+        self.model_settings = model_settings
+        self.end_strategy: EndStrategy = end_strategy
+        self.metadata = metadata
+        self.validation_context = validation_context
+        self.tool_timeout = tool_timeout
+        self.tool_retries, self.output_retries = _budgets(retries)
+        self.output_schema: OutputSchema[OutputDataT] = output_schema(output_type)
+        self.output_validators: list[OutputValidatorFunc[Any]] = []
+        self.own_instructions = Instructions.of(instructions)
+        self.system_prompts = (system_prompt,) if isinstance(system_prompt, str) else tuple(system_prompt)
+        self.system_prompt_functions: list[Callable[..., Any]] = []
+        self.dynamic_prompt_functions: dict[str, Callable[..., Any]] = {}
+        self.function_toolset = self.make_function_toolset(tools)
+        self._user_toolsets = [_as_toolset(toolset) for toolset in toolsets or ()]
+        self._overrides: ContextVar[OverrideOptions[Any]] = ContextVar("agent_overrides")
+        self._entering = Lock()
+        self._entered = 0
+        self._exits: AsyncExitStack | None = None
+
+    @property
+    def model(self) -> Model | KnownModelName | None:
+        return self._model
+
+    @model.setter
+    def model(self, value: Model | KnownModelName | None) -> None:
+        self._model = value
+
+    @property
+    def name(self) -> str | None:
+        return self.overrides.get("name", self._name)
+
+    @name.setter
+    def name(self, value: str | None) -> None:
+        self._name = value
+
+    @property
+    def description(self) -> str | None:
+        return self._description
+
+    @property
+    def deps_type(self) -> type:
+        return self._deps_type
+
+    @property
+    def output_type(self) -> OutputSpec[OutputDataT]:
+        return self._output_type
+
+    @property
+    def event_stream_handler(self) -> EventStreamHandler[AgentDepsT] | None:
+        return self._event_stream_handler
+
+    @property
+    def toolsets(self) -> Sequence[AbstractToolset[AgentDepsT]]:
+        overrides = self.overrides
+        own = self.make_function_toolset(overrides["tools"]) if "tools" in overrides else self.function_toolset
+        return [own, *overrides.get("toolsets", self._user_toolsets)]
+
+    @property
+    def overrides(self) -> OverrideOptions[Any]:
+        """What is overridden at this moment."""
+        return self._overrides.get({})
+
+    def iter(
+        self,
+        user_prompt: str | Sequence[UserContent] | None = None,
+        *,
+        output_type: OutputSpec[Any] | None = None,
+        **options: Unpack[RunOptions[Any]],
+    ) -> AbstractAsyncContextManager[AgentRun[AgentDepsT, Any]]:
+        self._infer_name(inspect.currentframe(), options)
+        return start_run(self, user_prompt, output_type, options)
+
+    @contextmanager
+    def override(self, **overrides: Unpack[OverrideOptions[Any]]) -> Generator[None]:
+        merged: Any = {**self.overrides, **overrides}
+        token = self._overrides.set(merged)
+        try:
+            yield
+        finally:
+            self._overrides.reset(token)
+
+    def instructions(self, func: FunctionT) -> FunctionT:
+        """Register a function whose text, if any, goes into the instructions of each request."""
+        self.own_instructions.functions.append(func)
+        return func
+
+    @overload
+    def system_prompt(self, func: FunctionT, /) -> FunctionT: ...
+    @overload
+    def system_prompt(self, /, *, dynamic: bool = False) -> Callable[[FunctionT], FunctionT]: ...
+
+    def system_prompt(self, func: Any = None, /, *, dynamic: bool = False) -> Any:
+        """Register a function that gives a system prompt.
+
+        It is asked once per conversation; `dynamic=True` asks it anew at the start of each run.
+        """
+
+        def register(function: Any) -> Any:
+            self.system_prompt_functions.append(function)
+            if dynamic:
+                self.dynamic_prompt_functions[dynamic_ref(function)] = function
+            return function
+
+        return register if func is None else register(func)
+
+    def output_validator(self, func: FunctionT) -> FunctionT:
+        """Register a function that looks at each output: it gives the output back or raises `ModelRetry`."""
+        self.output_validators.append(func)
+        return func
+
+    @overload
+    def tool(self, func: FunctionT, /) -> FunctionT: ...
+    @overload
+    def tool(self, /, **options: Unpack[ToolOptions]) -> Callable[[FunctionT], FunctionT]: ...
+
+    def tool(self, func: Any = None, /, **options: Unpack[ToolOptions]) -> Any:
+        """Register a tool function that takes `RunContext` first. Its docstring is what the model reads."""
+        return self._register_tool(func, True, options)
+
+    @overload
+    def tool_plain(self, func: FunctionT, /) -> FunctionT: ...
+    @overload
+    def tool_plain(self, /, **options: Unpack[ToolOptions]) -> Callable[[FunctionT], FunctionT]: ...
+
+    def tool_plain(self, func: Any = None, /, **options: Unpack[ToolOptions]) -> Any:
+        """Register a tool function that does not take `RunContext`. Its docstring is what the model reads."""
+        return self._register_tool(func, False, options)
+
+    @overload
+    def toolset(self, func: ToolsetFunc[AgentDepsT], /) -> ToolsetFunc[AgentDepsT]: ...
+    @overload
+    def toolset(
+        self, /, *, per_run_step: bool = True, id: str | None = None
+    ) -> Callable[[ToolsetFunc[AgentDepsT]], ToolsetFunc[AgentDepsT]]: ...
+
+    def toolset(self, func: Any = None, /, *, per_run_step: bool = True, id: str | None = None) -> Any:
+        """Register a function that chooses a toolset for each step, or once for a run."""
+
+        def register(function: Any) -> Any:
+            self._user_toolsets.append(DynamicToolset(function, per_run_step, id))
+            return function
+
+        return register if func is None else register(func)
+
+    def make_function_toolset(
+        self, tools: Sequence[Tool[AgentDepsT] | ToolFuncEither[AgentDepsT, ...]]
+    ) -> FunctionToolset[AgentDepsT]:
+        """A toolset of functions with the agent's budget and timeout."""
+        return FunctionToolset(tools, id="<agent>", max_retries=self.tool_retries, timeout=self.tool_timeout)
+
+    async def __aenter__(self) -> Self:
+        async with self._entering:
+            if self._entered == 0:
+                async with AsyncExitStack() as stack:
+                    await stack.enter_async_context(CombinedToolset(self.toolsets))
+                    if isinstance(self._model, Model):
+                        await stack.enter_async_context(self._model)
+                    self._exits = stack.pop_all()
+            self._entered += 1
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> bool | None:
+        async with self._entering:
+            self._entered -= 1
+            if self._entered == 0 and self._exits is not None:
+                exits, self._exits = self._exits, None
+                await exits.aclose()
+        return None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(model={self.model!r}, name={self.name!r})"
+
+    def _register_tool(self, func: Any, takes_ctx: bool, options: ToolOptions) -> Any:
+        def register(function: Any) -> Any:
+            self.function_toolset.add_function(function, takes_ctx, **options)
+            return function
+
+        return register if func is None else register(func)
+
+
+def _budgets(retries: int | AgentRetries | None) -> tuple[int, int]:
+    if isinstance(retries, int):
+        return retries, retries
+    budgets = retries or {}
+    if unknown := sorted(budgets.keys() - {"tools", "output"}):
+        raise UserError(f"`retries` knows the keys 'tools' and 'output', not {unknown}")
+    return budgets.get("tools", 1), budgets.get("output", 1)
+
+
+def _as_toolset(toolset: AgentToolset[Any]) -> AbstractToolset[Any]:
+    return toolset if isinstance(toolset, AbstractToolset) else DynamicToolset(toolset)

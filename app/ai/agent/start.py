@@ -1,0 +1,189 @@
+"""Starting a run: everything that the agent, the overrides and the arguments say is settled here, once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from app.ai.agent.options import AgentRetries, OverrideOptions, RunOptions
+from app.ai.callbacks import resolve
+from app.ai.capture import take_captured_messages
+from app.ai.exceptions import UserError
+from app.ai.graph import GraphRunContext
+from app.ai.history import tidy_history
+from app.ai.ids import uuid7
+from app.ai.instructions import Instructions
+from app.ai.loop import UserPromptNode
+from app.ai.messages import ModelMessage, UserContent
+from app.ai.models import Model, infer_model
+from app.ai.output import OutputSpec
+from app.ai.output_schema import OutputSchema, output_schema
+from app.ai.run import AgentRun
+from app.ai.run_state import AgentModelSettings, GraphAgentDeps, GraphAgentState, RunState, build_run_context
+from app.ai.steps import Steps, current_steps
+from app.ai.tool_manager import ToolManager
+from app.ai.toolsets import AbstractToolset, CombinedToolset
+from app.ai.usage import RunUsage, UsageLimits
+
+if TYPE_CHECKING:
+    from app.ai.agent.agent import Agent
+
+
+@asynccontextmanager
+async def start_run(
+    agent: Agent[Any, Any],
+    user_prompt: str | Sequence[UserContent] | None,
+    output_type: OutputSpec[Any] | None,
+    options: RunOptions[Any],
+) -> AsyncGenerator[AgentRun[Any, Any]]:
+    """Start a run of `agent` and keep its toolsets open until the block ends."""
+    _check_options(options)
+    steps = current_steps.get()
+    state = _state(steps, options)
+    deps = _deps(agent, steps, output_type, options)
+    deps.prompt = user_prompt
+    run: RunState = GraphRunContext(state=state, deps=deps)
+
+    async def refresh_metadata() -> None:
+        state.metadata = await _metadata(agent, run, options)
+
+    await refresh_metadata()
+    async with await _run_toolset(agent, run, options) as toolset:
+        deps.tool_manager = replace(deps.tool_manager, toolset=toolset)
+        first = UserPromptNode[Any, Any](
+            user_prompt,
+            deferred_tool_results=options.get("deferred_tool_results"),
+            instructions_functions=list(deps.instructions.functions),
+            system_prompts=agent.system_prompts,
+            system_prompt_functions=agent.system_prompt_functions,
+            system_prompt_dynamic_functions=agent.dynamic_prompt_functions,
+        )
+        yield AgentRun(run, first, refresh_metadata)
+
+
+def _check_options(options: RunOptions[Any]) -> None:
+    if unknown := sorted(options.keys() - RunOptions.__annotations__.keys()):
+        raise TypeError(f"a run has no option {', '.join(map(repr, unknown))}")
+
+
+def _state(steps: Steps, options: RunOptions[Any]) -> GraphAgentState:
+    messages = take_captured_messages()
+    messages.extend(tidy_history(list(options.get("message_history") or ())))
+    return GraphAgentState(
+        run_id=steps.run_id or str(uuid7()),
+        conversation_id=_conversation_id(options.get("conversation_id"), messages),
+        message_history=messages,
+        usage=_or_default(options.get("usage"), RunUsage),
+    )
+
+
+def _or_default(value: Any, default: Any) -> Any:
+    # A usage that counted nothing yet must stay the caller's object, so truth will not do.
+    return default() if value is None else value
+
+
+def _conversation_id(given: str | None, history: Sequence[ModelMessage]) -> str:
+    if given is not None and given != "new":
+        return given
+    if given is None:
+        for message in reversed(history):
+            if message.conversation_id:
+                return message.conversation_id
+    return str(uuid7())
+
+
+def _deps(
+    agent: Agent[Any, Any], steps: Steps, output_type: OutputSpec[Any] | None, options: RunOptions[Any]
+) -> GraphAgentDeps[Any, Any]:
+    overrides = agent.overrides
+    output_retries = _output_retries(agent, options, overrides)
+    return GraphAgentDeps(
+        user_deps=overrides.get("deps", options.get("deps")),
+        agent=agent,
+        model=_model(agent, options, overrides),
+        model_settings=_settings_layers(agent, options, overrides),
+        usage_limits=_or_default(options.get("usage_limits"), UsageLimits),
+        max_output_retries=output_retries,
+        end_strategy=agent.end_strategy,
+        prompt=None,
+        instructions=_instructions(agent, options, overrides),
+        output_schema=_output_schema(agent, output_type, output_retries),
+        output_validators=agent.output_validators,
+        validation_context=agent.validation_context,
+        tool_manager=ToolManager(toolset=CombinedToolset([]), default_max_retries=agent.tool_retries),
+        steps=steps,
+    )
+
+
+def _model(agent: Agent[Any, Any], options: RunOptions[Any], overrides: OverrideOptions[Any]) -> Model:
+    model = overrides.get("model") or options.get("model") or agent.model
+    if model is None:
+        raise UserError("The agent has no model: give one to the agent, to the run or to `agent.override(model=...)`")
+    resolved = infer_model(model)
+    if model is agent.model:
+        # Resolved by name at the first run; later runs share its connections.
+        agent.model = resolved
+    return resolved
+
+
+def _settings_layers(
+    agent: Agent[Any, Any], options: RunOptions[Any], overrides: OverrideOptions[Any]
+) -> list[AgentModelSettings[Any]]:
+    layers = [agent.model_settings, options.get("model_settings")]
+    if "model_settings" in overrides:
+        layers = [overrides["model_settings"]]
+    for layer in layers:
+        choice = layer.get("tool_choice") if isinstance(layer, dict) else None
+        if choice == "required" or isinstance(choice, list):
+            raise UserError(
+                "A fixed tool_choice of 'required' or a list of tools would let no run end; "
+                "use ToolOrOutput(function_tools=[...]), or a function that decides for each request"
+            )
+    return [layer for layer in layers if layer is not None]
+
+
+def _instructions(agent: Agent[Any, Any], options: RunOptions[Any], overrides: OverrideOptions[Any]) -> Instructions:
+    if "instructions" in overrides:
+        return Instructions.of(overrides["instructions"])
+    own, extra = agent.own_instructions, Instructions.of(options.get("instructions"))
+    return Instructions([*own.literals, *extra.literals], [*own.functions, *extra.functions])
+
+
+def _output_retries(agent: Agent[Any, Any], options: RunOptions[Any], overrides: OverrideOptions[Any]) -> int:
+    retries: int | AgentRetries | None = overrides.get("retries", options.get("retries"))
+    if retries is None:
+        return agent.output_retries
+    if isinstance(retries, int):
+        return retries
+    if "tools" in retries:
+        raise UserError("The retries of tools cannot be changed for a run; set them on the agent, toolset or tool")
+    return retries.get("output", agent.output_retries)
+
+
+def _output_schema(
+    agent: Agent[Any, Any], output_type: OutputSpec[Any] | None, output_retries: int
+) -> OutputSchema[Any]:
+    if output_type is not None and agent.output_validators:
+        raise UserError("A run cannot have an output_type of its own when the agent has output validators")
+    schema = agent.output_schema if output_type is None else output_schema(output_type)
+    return replace(schema, toolset=schema.toolset and schema.toolset.with_max_retries(output_retries))
+
+
+async def _metadata(agent: Agent[Any, Any], run: RunState, options: RunOptions[Any]) -> dict[str, Any] | None:
+    overrides = agent.overrides
+    layers = [overrides["metadata"]] if "metadata" in overrides else [agent.metadata, options.get("metadata")]
+    merged: dict[str, Any] = {}
+    ctx = build_run_context(run)
+    for layer in layers:
+        merged |= await resolve(layer(ctx)) if callable(layer) else layer or {}
+    return merged or None
+
+
+async def _run_toolset(agent: Agent[Any, Any], run: RunState, options: RunOptions[Any]) -> AbstractToolset[Any]:
+    extra = () if "toolsets" in agent.overrides else options.get("toolsets") or ()
+    combined = CombinedToolset([*agent.toolsets, *extra])
+    toolset = run.deps.steps.wrap_toolset(await combined.for_run(build_run_context(run)))
+    output_tools = run.deps.output_schema.toolset
+    return CombinedToolset([output_tools, toolset]) if output_tools else toolset

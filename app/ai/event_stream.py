@@ -1,0 +1,137 @@
+"""Carrying a run's events from the code that makes them to the code that reads them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Generic, Self, TypeAlias, TypeVar
+
+from app.ai.messages import AgentStreamEvent
+from app.ai.run_context import AgentDepsT, RunContext
+
+T = TypeVar("T")
+
+EventStreamHandler: TypeAlias = Callable[[RunContext[AgentDepsT], AsyncIterable[AgentStreamEvent]], Awaitable[None]]
+"""Reads the events of one model response, or of the tool calls after it; what it leaves unread is dropped."""
+
+_END: Any = object()
+
+
+class EventChannel(Generic[T]):
+    """A queue of events that can be closed; an async iterator for its one reader."""
+
+    def __init__(self, capacity: int | None = None):
+        """`capacity` events may wait to be read before `send` waits; None for any number."""
+        self._queue: asyncio.Queue[Any] = asyncio.Queue()
+        self._free = asyncio.Semaphore(capacity) if capacity is not None else None
+        self._ended = False
+
+    async def send(self, event: T) -> None:
+        if self._free is not None:
+            await self._free.acquire()
+        self._queue.put_nowait(event)
+
+    def close(self) -> None:
+        """No more events will come."""
+        self._queue.put_nowait(_END)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        event = _END if self._ended else await self._queue.get()
+        if event is _END:
+            self._ended = True
+            raise StopAsyncIteration
+        if self._free is not None:
+            self._free.release()
+        return event
+
+
+async def drain(events: AsyncIterable[Any]) -> None:
+    """Read the rest."""
+    async for _ in events:
+        pass
+
+
+async def ignore_event(event: Any) -> None:
+    """Nobody listens."""
+
+
+@asynccontextmanager
+async def feed_handler(
+    handler: EventStreamHandler[Any], ctx: RunContext[Any]
+) -> AsyncGenerator[Callable[[Any], Awaitable[None]]]:
+    """Let a handler read, beside the body of the block, what the body emits. Its error fails the block."""
+    channel: EventChannel[Any] = EventChannel()
+
+    async def read() -> None:
+        await handler(ctx, channel)
+        await drain(channel)
+
+    reader = asyncio.create_task(read())
+
+    async def emit(event: Any) -> None:
+        if reader.done():
+            reader.result()
+        await channel.send(event)
+
+    try:
+        try:
+            yield emit
+        except Exception:
+            # The handler may still report what came before the error, which then leaves as it is.
+            channel.close()
+            await asyncio.gather(reader, return_exceptions=True)
+            raise
+        channel.close()
+        await reader
+    finally:
+        reader.cancel()
+        await asyncio.gather(reader, return_exceptions=True)
+
+
+class EventStream(Generic[T]):
+    """Events of work that goes on only while somebody reads them: an async context manager and an async iterator.
+
+    Leaving the context early cancels the work. Errors of the work are raised to the reader.
+    """
+
+    def __init__(self, produce: Callable[[Callable[[Any], Awaitable[None]]], Awaitable[None]]):
+        """`produce` does the work and passes each event to the function that it is given."""
+        self._produce = produce
+        self._channel: EventChannel[T] = EventChannel(capacity=1)
+        self._work: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        async def work() -> None:
+            await self._produce(self._channel.send)
+
+        self._work = asyncio.create_task(work())
+        self._work.add_done_callback(lambda _: self._channel.close())
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        assert self._work is not None, "the stream was entered before it is left"
+        self._work.cancel()
+        await asyncio.gather(self._work, return_exceptions=True)
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        return self if self._work is not None else self._enter_and_iterate()
+
+    async def __anext__(self) -> T:
+        assert self._work is not None, "enter the stream before reading it"
+        try:
+            return await self._channel.__anext__()
+        except StopAsyncIteration:
+            await self._work
+            raise
+
+    async def _enter_and_iterate(self) -> AsyncGenerator[T]:
+        async with self:
+            async for event in self:
+                yield event

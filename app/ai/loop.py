@@ -1,0 +1,444 @@
+"""The agent loop: ask the model, call the tools, until there is a result.
+
+    UserPromptNode ──> ModelRequestNode ──> CallToolsNode ──> End
+          │                   ^                  │ │
+          │                   └──────────────────┘ │
+          └────────────────────────────────────────┘
+
+Replay-sensitive: a recovered run goes through these nodes again and takes what reached outside from its record. What
+happens next may depend only on messages and on what came through `Steps`, never on time, chance or IO.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Generic, TypeAlias
+
+from pydantic import ValidationError
+
+from app.ai.callbacks import function_name
+from app.ai.deferred import DeferredToolResults
+from app.ai.event_stream import drain, feed_handler, ignore_event
+from app.ai.exceptions import ContentFilterError, ModelRetry, UnexpectedModelBehavior, UserError
+from app.ai.graph import BaseNode, End
+from app.ai.history import open_calls, with_unique_call_ids
+from app.ai.messages import (
+    AgentStreamEvent,
+    CompactionPart,
+    ModelMessagesTypeAdapter,
+    ModelRequest,
+    ModelRequestPart,
+    ModelResponse,
+    NativeToolCallPart,
+    RetryPromptPart,
+    SystemPromptPart,
+    TextPart,
+    ThinkingPart,
+    UserContent,
+    UserPromptPart,
+)
+from app.ai.models import StreamedResponse
+from app.ai.output import OutputDataT
+from app.ai.output_processors import TextProcessor, run_output_validators
+from app.ai.request_preparation import (
+    dynamic_prompts,
+    dynamic_refs,
+    messages_to_send,
+    prepare_request,
+    system_prompt_parts,
+    with_dynamic_prompts,
+)
+from app.ai.result import FinalResult
+from app.ai.resume import resumed_answers
+from app.ai.run_context import AgentDepsT, RunContext
+from app.ai.run_state import GraphAgentDeps, GraphAgentState, RunState, build_run_context, stamp_request
+from app.ai.steps import PreparedRequest
+from app.ai.texts import no_action, output_retries_exceeded
+from app.ai.tool_manager import describe_problem
+from app.ai.tool_outcomes import budget_exceeded
+from app.ai.tool_phase import Emit, ToolAnswer, ToolPhase
+
+
+class AgentNode(
+    BaseNode[GraphAgentState, GraphAgentDeps[Any, Any], FinalResult[Any]], Generic[AgentDepsT, OutputDataT]
+):
+    """One kind of work in the agent loop."""
+
+
+@dataclass
+class UserPromptNode(AgentNode[AgentDepsT, OutputDataT]):
+    """Decides, from the prompt and the history, what the run begins with."""
+
+    user_prompt: str | Sequence[UserContent] | None
+    deferred_tool_results: DeferredToolResults | None = field(default=None, kw_only=True, repr=False)
+    instructions_functions: list[Callable[..., Any]] = field(default_factory=list[Callable[..., Any]], kw_only=True)
+    system_prompts: tuple[str, ...] = field(default=(), kw_only=True)
+    system_prompt_functions: list[Callable[..., Any]] = field(default_factory=list[Callable[..., Any]], kw_only=True)
+    system_prompt_dynamic_functions: dict[str, Callable[..., Any]] = field(
+        default_factory=dict[str, Callable[..., Any]], kw_only=True
+    )
+
+    async def run(self, ctx: RunState) -> ModelRequestNode[Any, Any] | CallToolsNode[Any, Any]:
+        await self._refresh_dynamic_prompts(ctx)
+        if self.deferred_tool_results is not None:
+            return await self._resume_open_calls(ctx, self.deferred_tool_results)
+        history = ctx.state.message_history
+        if self.user_prompt is None and history:
+            return await self._continue_history(ctx)
+        if history and isinstance(history[-1], ModelResponse) and open_calls(history):
+            raise UserError(
+                "The message_history ends with open tool calls, so it cannot take a new prompt: answer them by "
+                "`deferred_tool_results`, or close them by `app.ai.history.close_open_calls`"
+            )
+        return await self._ask(ctx)
+
+    async def _ask(self, ctx: RunState) -> ModelRequestNode[Any, Any]:
+        parts: list[ModelRequestPart] = [] if ctx.state.message_history else [*await self._system_prompts(ctx)]
+        if self.user_prompt is not None:
+            parts.append(UserPromptPart(self.user_prompt))
+        return ModelRequestNode(ModelRequest(parts))
+
+    async def _continue_history(self, ctx: RunState) -> ModelRequestNode[Any, Any] | CallToolsNode[Any, Any]:
+        last = ctx.state.message_history[-1]
+        if isinstance(last, ModelRequest):
+            ctx.state.message_history.pop()
+            ctx.deps.prompt = _prompt_of(last)
+            return ModelRequestNode(last, is_resuming=True)
+        if last.tool_calls or not ctx.deps.instructions:
+            await _enter_tool_phase(ctx)
+            return CallToolsNode(last)
+        return await self._ask(ctx)
+
+    async def _resume_open_calls(self, ctx: RunState, results: DeferredToolResults) -> CallToolsNode[Any, Any]:
+        response, answers = resumed_answers(ctx.state.message_history, results)
+        await _enter_tool_phase(ctx)
+        return CallToolsNode(
+            response, tool_call_results=answers, tool_call_metadata=results.metadata, user_prompt=self.user_prompt
+        )
+
+    async def _system_prompts(self, ctx: RunState) -> list[SystemPromptPart]:
+        if not self.system_prompt_functions:
+            return [SystemPromptPart(literal) for literal in self.system_prompts]
+        body = partial(
+            system_prompt_parts,
+            build_run_context(ctx),
+            self.system_prompts,
+            self.system_prompt_functions,
+            self.system_prompt_dynamic_functions,
+        )
+        return await ctx.deps.steps.callback("system_prompt", list[SystemPromptPart], body)
+
+    async def _refresh_dynamic_prompts(self, ctx: RunState) -> None:
+        history = ctx.state.message_history
+        known = self.system_prompt_dynamic_functions
+        functions = {ref: known[ref] for ref in sorted(dynamic_refs(history) & known.keys())}
+        if functions:
+            body = partial(dynamic_prompts, build_run_context(ctx), functions)
+            texts = await ctx.deps.steps.callback("system_prompt", dict[str, str], body)
+            history[:] = with_dynamic_prompts(history, texts)
+
+
+async def _enter_tool_phase(ctx: RunState) -> None:
+    """Make the tools known when a run begins with the tool calls of its history."""
+    ctx.deps.tool_manager = await ctx.deps.tool_manager.for_run_step(build_run_context(ctx))
+
+
+def _prompt_of(request: ModelRequest) -> str | Sequence[UserContent] | None:
+    contents = [part.content for part in request.parts if isinstance(part, UserPromptPart)]
+    if len(contents) <= 1:
+        return contents[0] if contents else None
+    prompt: list[UserContent] = []
+    for content in contents:
+        prompt += [content] if isinstance(content, str) else content
+    return prompt
+
+
+@dataclass
+class ModelRequestNode(AgentNode[AgentDepsT, OutputDataT]):
+    """Asks the model."""
+
+    request: ModelRequest
+    is_resuming: bool = field(default=False, repr=False)
+    """Whether the request is the last one of the history, which no response followed."""
+    _next: CallToolsNode[AgentDepsT, OutputDataT] | None = field(default=None, init=False, repr=False, compare=False)
+    _being_streamed: bool = field(default=False, init=False, repr=False, compare=False)
+    _counted: bool = field(default=False, init=False, repr=False, compare=False)
+
+    async def run(self, ctx: RunState) -> CallToolsNode[Any, Any]:
+        if self._being_streamed:
+            raise UserError("Finish reading the stream of this node before running it")
+        if self._next is None:
+            self._next = await self._ask_model(ctx)
+        return self._next
+
+    async def _ask_model(self, ctx: RunState) -> CallToolsNode[Any, Any]:
+        await self._begin_step(ctx)
+        run_context = build_run_context(ctx)
+        prepared, response = await ctx.deps.steps.model_request(
+            run_context,
+            partial(prepare_request, ctx, run_context, self.request),
+            partial(self._send, ctx, run_context),
+        )
+        return self._finish_step(ctx, prepared.message, response)
+
+    async def _begin_step(self, ctx: RunState) -> None:
+        state, deps = ctx.state, ctx.deps
+        state.run_step += 1
+        if not self.is_resuming:
+            self.request = stamp_request(self.request, state)
+        state.message_history.append(self.request)
+        deps.tool_manager = await deps.tool_manager.for_run_step(build_run_context(ctx))
+        deps.usage_limits.check_before_request(state.usage)
+
+    async def _send(self, ctx: RunState, run_context: RunContext[Any], prepared: PreparedRequest) -> ModelResponse:
+        assert prepared.parameters is not None, "a replayed request is not sent"
+        model, handler = ctx.deps.model, ctx.deps.event_stream_handler
+        messages = messages_to_send(ctx, prepared)
+        # What was prepared is in the history already while the answer is on its way.
+        ctx.state.message_history[-1] = prepared.message
+        if handler is None:
+            return await model.request(messages, prepared.model_settings, prepared.parameters)
+        async with model.request_stream(
+            messages, prepared.model_settings, prepared.parameters, run_context
+        ) as response:
+            self._count_request(ctx)
+            events = _within_limits(response, ctx)
+            await handler(run_context, events)
+            await drain(events)
+            return response.get()
+
+    def _finish_step(self, ctx: RunState, request: ModelRequest, response: ModelResponse) -> CallToolsNode[Any, Any]:
+        state = ctx.state
+        self.request = request
+        response = with_unique_call_ids(
+            replace(
+                response,
+                run_id=response.run_id or state.run_id,
+                conversation_id=response.conversation_id or state.conversation_id,
+            )
+        )
+        state.message_history[-1:] = [request, response]
+        self._count_request(ctx)
+        state.usage.incr(response.usage)
+        ctx.deps.usage_limits.check_tokens(state.usage)
+        return CallToolsNode(response)
+
+    def _count_request(self, ctx: RunState) -> None:
+        # A streamed request counts from the moment the stream opens; a replayed one was not sent at all.
+        if not self._counted:
+            self._counted = True
+            ctx.state.usage.requests += 1
+
+
+async def _within_limits(response: StreamedResponse, ctx: RunState) -> AsyncIterator[AgentStreamEvent]:
+    """The events of a response, for as long as it keeps to the limits on tokens."""
+    limits = ctx.deps.usage_limits
+    async for event in response:
+        yield event
+        if limits.has_token_limits():
+            limits.check_tokens(ctx.state.usage + response.usage())
+
+
+@dataclass
+class CallToolsNode(AgentNode[AgentDepsT, OutputDataT]):
+    """Answers the tool calls of a response, or takes its text as the output."""
+
+    model_response: ModelResponse
+    tool_call_results: Mapping[str, ToolAnswer] | None = field(default=None, kw_only=True, repr=False)
+    """What a resumed run was given for the open calls, by id."""
+    tool_call_metadata: Mapping[str, Any] | None = field(default=None, kw_only=True, repr=False)
+    user_prompt: str | Sequence[UserContent] | None = field(default=None, kw_only=True, repr=False)
+    """A prompt to send with the answers."""
+    _next: ModelRequestNode[AgentDepsT, OutputDataT] | End[FinalResult[OutputDataT]] | None = field(
+        default=None, init=False, repr=False, compare=False
+    )
+
+    async def run(self, ctx: RunState) -> ModelRequestNode[Any, Any] | End[FinalResult[Any]]:
+        if self._next is None:
+            handler = ctx.deps.event_stream_handler
+            if handler is None:
+                self._next = await self._settle(ctx, ignore_event)
+            else:
+                async with feed_handler(handler, build_run_context(ctx)) as emit:
+                    self._next = await self._settle(ctx, emit)
+        return self._next
+
+    async def _settle(self, ctx: RunState, emit: Emit) -> ModelRequestNode[Any, Any] | End[FinalResult[Any]]:
+        response = self.model_response
+        if response.tool_calls:
+            return await self._answer_calls(ctx, emit)
+        has_content = any(not isinstance(part, ThinkingPart) for part in response.parts)
+        if not has_content and (settled := await self._settle_without_content(ctx)):
+            return settled
+        image = next(iter(response.images), None)
+        if ctx.deps.output_schema.allows_image and image is not None:
+            return await self._end_with(ctx, image)
+        text = _text_of(response)
+        processor = ctx.deps.output_schema.text_processor(ctx.deps.model.profile)
+        if text and processor is not None:
+            return await self._process_text(ctx, processor, text)
+        return self._retry(ctx, RetryPromptPart(no_action(_possible_actions(ctx))))
+
+    # Tool calls
+
+    async def _answer_calls(self, ctx: RunState, emit: Emit) -> ModelRequestNode[Any, Any] | End[FinalResult[Any]]:
+        deps = ctx.deps
+        phase = ToolPhase(
+            response=self.model_response,
+            manager=deps.tool_manager,
+            ctx=build_run_context(ctx),
+            steps=deps.steps,
+            output_schema=deps.output_schema,
+            output_validators=deps.output_validators,
+            end_strategy=deps.end_strategy,
+            usage=ctx.state.usage,
+            usage_limits=deps.usage_limits,
+            emit=emit,
+            answers=self.tool_call_results,
+            answers_metadata=self.tool_call_metadata or {},
+        )
+        await phase.run()
+        if phase.final_result is not None:
+            return _end(ctx, phase.final_result, phase.parts)
+        if phase.deferred.calls or phase.deferred.approvals:
+            if not (deps.output_schema.allows_deferred_tools or deps.steps.may_wait):
+                raise UserError(
+                    "A tool call must be answered outside the run, but DeferredToolRequests is not among the output "
+                    "types; add it to `output_type`"
+                )
+            return _end(ctx, FinalResult(phase.deferred), phase.parts)
+        prompt = [UserPromptPart(self.user_prompt)] if self.user_prompt is not None else []
+        return ModelRequestNode(ModelRequest([*phase.parts, *prompt]))
+
+    # Responses without tool calls
+
+    async def _settle_without_content(self, ctx: RunState) -> ModelRequestNode[Any, Any] | End[FinalResult[Any]] | None:
+        """What to do with an empty response, or with one that only thinks; None if nothing special."""
+        response = self.model_response
+        if response.finish_reason == "length":
+            raise _token_limit_reached(ctx, response)
+        if not response.parts:
+            if response.finish_reason == "content_filter":
+                raise _filtered(response)
+            if ctx.deps.output_schema.allows_none:
+                return await self._end_with(ctx, None)
+        processor = ctx.deps.output_schema.text_processor(ctx.deps.model.profile)
+        if processor is not None and (text := self._earlier_text(ctx)):
+            return await self._process_text(ctx, processor, text)
+        return None if response.parts else self._retry(ctx, None)
+
+    def _earlier_text(self, ctx: RunState) -> str | None:
+        """What the model said beside earlier tool calls of this run; it may think that this was its answer."""
+        texts = (
+            _text_of(message)
+            for message in reversed(ctx.state.message_history)
+            if isinstance(message, ModelResponse) and message.run_id == ctx.state.run_id
+        )
+        return next(filter(None, texts), None)
+
+    async def _process_text(
+        self, ctx: RunState, processor: TextProcessor, text: str
+    ) -> ModelRequestNode[Any, Any] | End[FinalResult[Any]]:
+        run_context = self._output_context(ctx)
+        try:
+            validated = processor.validate(text, context=run_context.validation_context)
+            body = partial(processor.call, validated, run_context)
+            if processor.function is not None:
+                name = f"output:{function_name(processor.function)}"
+                output = await ctx.deps.steps.callback(name, processor.result_type, body)
+            else:
+                output = await body()
+            return await self._end_with(ctx, output)
+        except (ValidationError, ModelRetry) as err:
+            return self._retry(ctx, RetryPromptPart(describe_problem(err)), err)
+
+    async def _end_with(self, ctx: RunState, output: Any) -> ModelRequestNode[Any, Any] | End[FinalResult[Any]]:
+        deps = ctx.deps
+        try:
+            output = await run_output_validators(
+                output,
+                self._output_context(ctx),
+                deps.output_validators,
+                deps.steps,
+                deps.output_schema.result_type,
+            )
+        except ModelRetry as err:
+            return self._retry(ctx, RetryPromptPart(describe_problem(err)), err)
+        return _end(ctx, FinalResult(output), [])
+
+    def _output_context(self, ctx: RunState) -> RunContext[Any]:
+        return replace(
+            build_run_context(ctx), retry=ctx.state.output_retries_used, max_retries=ctx.deps.max_output_retries
+        )
+
+    def _retry(
+        self, ctx: RunState, part: RetryPromptPart | None, cause: Exception | None = None
+    ) -> ModelRequestNode[Any, Any]:
+        """Ask again; without a part, the same conversation once more."""
+        budget = ctx.deps.max_output_retries
+        if ctx.state.output_retries_used >= budget:
+            raise budget_exceeded(output_retries_exceeded(budget), self.model_response) from cause
+        ctx.state.output_retries_used += 1
+        return ModelRequestNode(ModelRequest([part] if part else []))
+
+
+AgentRunNode: TypeAlias = (
+    UserPromptNode[AgentDepsT, OutputDataT]
+    | ModelRequestNode[AgentDepsT, OutputDataT]
+    | CallToolsNode[AgentDepsT, OutputDataT]
+)
+"""Any node of the loop."""
+
+
+def _end(ctx: RunState, result: FinalResult[Any], parts: list[ModelRequestPart]) -> End[FinalResult[Any]]:
+    if parts:
+        # The history can be continued only if every call in it is answered.
+        ctx.state.message_history.append(stamp_request(ModelRequest(parts), ctx.state))
+    return End(result)
+
+
+def _text_of(response: ModelResponse) -> str:
+    """The text after the last call of a provider's own tool; a readable summary if there is no text."""
+    text, summary = "", ""
+    for part in response.parts:
+        match part:
+            case TextPart():
+                text += part.content
+            case NativeToolCallPart():
+                text = ""
+            case CompactionPart():
+                summary += part.content or ""
+            case _:
+                pass
+    return text or summary
+
+
+def _possible_actions(ctx: RunState) -> list[str]:
+    schema, profile = ctx.deps.output_schema, ctx.deps.model.profile
+    actions: list[str] = []
+    if schema.text_processor(profile) is not None:
+        actions.append("return text")
+    if schema.toolset is not None and not (schema.mode == "auto" and actions):
+        actions.append("include your response in a tool call")
+    elif any(definition.kind != "output" for definition in ctx.deps.tool_manager.tool_defs):
+        actions.append("call a tool")
+    if schema.allows_image:
+        actions.append("return an image")
+    return actions
+
+
+def _token_limit_reached(ctx: RunState, response: ModelResponse) -> UnexpectedModelBehavior:
+    what = "only thinking" if response.parts else "nothing"
+    return UnexpectedModelBehavior(
+        f"The model reached its token limit and had given {what} until then; raise `max_tokens` in the model "
+        "settings, or the provider's default if it is not set"
+    )
+
+
+def _filtered(response: ModelResponse) -> ContentFilterError:
+    details = response.provider_details or {}
+    reason = details.get("refusal") or details.get("finish_reason") or "no reason given"
+    body = ModelMessagesTypeAdapter.dump_json([response]).decode()
+    return ContentFilterError(f"The provider's content filter stopped the response: {reason}", body)

@@ -1,0 +1,276 @@
+"""What becomes of what the model sent as its output: it is validated, and given to the output function if any."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, get_origin, get_type_hints
+
+import pydantic_core
+from pydantic import TypeAdapter, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from typing_extensions import TypedDict
+
+from app.ai.callbacks import call_with_optional_context, function_name
+from app.ai.exceptions import UserError
+from app.ai.function_schema import AllowPartial, FunctionSchema, NamedValidator, function_schema
+from app.ai.json_schema import GenerateToolJsonSchema, inline_top_reference, is_model_like
+from app.ai.run_context import RunContext
+
+if TYPE_CHECKING:
+    from app.ai.output import OutputValidatorFunc
+    from app.ai.steps import Steps
+    from app.ai.toolsets.abstract import SchemaValidatorProt
+
+OUTPUT_KEY = "response"
+"""The key that wraps an output which is not itself an object."""
+
+_FENCE = re.compile(r"```[\w-]*\s*\n(.*?)```", re.DOTALL)
+
+
+class TextProcessor(Protocol):
+    """Makes the output of a text."""
+
+    @property
+    def function(self) -> Callable[..., Any] | None:
+        """The user's function that has a say, if any."""
+        ...
+
+    @property
+    def result_type(self) -> Any:
+        """The type of the output, as far as it is known."""
+        ...
+
+    def validate(self, text: str, *, context: Any = None) -> Any:
+        """Check the text. Raises `ValidationError`."""
+        ...
+
+    async def call(self, validated: Any, ctx: RunContext[Any]) -> Any:
+        """The output. Raises `ModelRetry`."""
+        ...
+
+
+@dataclass
+class PlainText:
+    """The text is the output."""
+
+    function: Callable[..., Any] | None = None
+    result_type: Any = str
+
+    def validate(self, text: str, *, context: Any = None) -> str:
+        return text
+
+    async def call(self, validated: str, ctx: RunContext[Any]) -> str:
+        return validated
+
+
+@dataclass
+class TextFunction:
+    """A function makes the output of the whole text."""
+
+    function: Callable[..., Any]
+
+    @property
+    def result_type(self) -> Any:
+        return _return_type(self.function)
+
+    def validate(self, text: str, *, context: Any = None) -> str:
+        return text
+
+    async def call(self, validated: str, ctx: RunContext[Any]) -> Any:
+        return await call_with_optional_context(self.function, ctx, validated)
+
+
+@dataclass(kw_only=True)
+class ObjectProcessor:
+    """One structured output: an object that the model sends, and what becomes of it."""
+
+    name: str
+    """The name of the type or function."""
+    description: str | None
+    json_schema: dict[str, Any]
+    """What the model has to send, always an object."""
+    outer_key: str | None
+    """The key under which the value stands, if it is not itself an object."""
+    arguments: SchemaValidatorProt
+    """Gives the arguments of the function, or the output under `OUTPUT_KEY`."""
+    function_schema: FunctionSchema | None
+    result_type: Any
+
+    @property
+    def function(self) -> Callable[..., Any] | None:
+        return self.function_schema.function if self.function_schema else None
+
+    def validate(self, text: str, *, context: Any = None) -> dict[str, Any]:
+        return self.validate_json(text, context=context)
+
+    def validate_json(
+        self, input: str | bytes | bytearray, /, *, allow_partial: AllowPartial = False, context: Any = None
+    ) -> dict[str, Any]:
+        text = input if isinstance(input, str) else input.decode()
+        return self.arguments.validate_json(unfenced(text), allow_partial=allow_partial, context=context)
+
+    def validate_python(
+        self, input: Any, /, *, allow_partial: AllowPartial = False, context: Any = None
+    ) -> dict[str, Any]:
+        return self.arguments.validate_python(input, allow_partial=allow_partial, context=context)
+
+    async def call(self, validated: dict[str, Any], ctx: RunContext[Any]) -> Any:
+        if self.function_schema is None:
+            return validated[OUTPUT_KEY]
+        return await self.function_schema.call(validated, ctx)
+
+
+class UnionProcessor:
+    """One of several structured outputs, sent as `{"result": {"kind": …, "data": …}}`."""
+
+    def __init__(self, options: Sequence[ObjectProcessor]):
+        self.options = {option.name: option for option in options}
+        if len(self.options) != len(options):
+            raise UserError("Two outputs have the same name; give one of the types or functions another name")
+        kinds: Any = Literal.__getitem__(tuple(self.options))
+        choice: Any = _typed_dict("Choice", {"kind": kinds, "data": dict[str, Any]})
+        self._envelope: TypeAdapter[Any] = TypeAdapter(_typed_dict("Choices", {"result": choice}))
+        self.json_schema = _choice_schema(options)
+        self.result_type: Any = _union([option.result_type for option in options])
+
+    @property
+    def function(self) -> Callable[..., Any] | None:
+        return next((option.function for option in self.options.values() if option.function), None)
+
+    def validate(self, text: str, *, context: Any = None) -> tuple[ObjectProcessor, dict[str, Any]]:
+        envelope = self._envelope.validator.validate_json(unfenced(text))
+        option = self.options[envelope["result"]["kind"]]
+        return option, option.validate_python(envelope["result"]["data"], context=context)
+
+    async def call(self, validated: tuple[ObjectProcessor, dict[str, Any]], ctx: RunContext[Any]) -> Any:
+        option, data = validated
+        return await option.call(data, ctx)
+
+
+async def run_output_validators(
+    output: Any, ctx: RunContext[Any], validators: Sequence[OutputValidatorFunc[Any]], steps: Steps, result_type: Any
+) -> Any:
+    """Pass an output through the validators in turn. Raises `ModelRetry`."""
+    for validator in validators:
+        body = partial(call_with_optional_context, validator, ctx, output)
+        output = await steps.callback(f"output:{function_name(validator)}", result_type, body)
+    return output
+
+
+def object_processor(output: Any) -> ObjectProcessor:
+    """The processor of a type, or of a function whose arguments the model fills in."""
+    return _function_processor(output) if _is_function(output) else _type_processor(output)
+
+
+def unfenced(text: str) -> str:
+    """The JSON inside a Markdown fence, or the text as it is. Models add fences however one asks."""
+    stripped = text.strip()
+    if stripped.startswith(("{", "[")):
+        return stripped
+    fence = _FENCE.search(stripped)
+    return fence.group(1).strip() if fence else text
+
+
+def _is_function(output: Any) -> bool:
+    if isinstance(output, type) or get_origin(output) is not None:
+        return False
+    # Special forms of typing can be called too, only to say that they cannot.
+    return callable(output) and type(output).__module__ not in ("typing", "typing_extensions")
+
+
+def _function_processor(function: Callable[..., Any]) -> ObjectProcessor:
+    schema = function_schema(function)
+    return ObjectProcessor(
+        name=schema.name,
+        description=schema.description,
+        json_schema=schema.json_schema,
+        outer_key=None,
+        arguments=schema.validator,
+        function_schema=schema,
+        result_type=_return_type(function),
+    )
+
+
+def _type_processor(type_: Any) -> ObjectProcessor:
+    name = getattr(type_, "__name__", None) or str(type_)
+    if is_model_like(get_origin(type_) or type_):
+        adapter: TypeAdapter[Any] = TypeAdapter(type_)
+        schema = inline_top_reference(adapter.json_schema(schema_generator=GenerateToolJsonSchema))
+        arguments: Any = NamedValidator(OUTPUT_KEY, adapter)
+        outer_key = None
+    else:
+        value: Any = Annotated[type_, WrapValidator(_or_json_string)]
+        adapter = TypeAdapter(_typed_dict("Output", {OUTPUT_KEY: value}))
+        schema = adapter.json_schema(schema_generator=GenerateToolJsonSchema)
+        schema.pop("title", None)
+        arguments = adapter.validator
+        outer_key = OUTPUT_KEY
+    return ObjectProcessor(
+        name=name,
+        description=schema.pop("description", None),
+        json_schema=schema,
+        outer_key=outer_key,
+        arguments=arguments,
+        function_schema=None,
+        result_type=type_,
+    )
+
+
+def _typed_dict(name: str, fields: dict[str, Any]) -> Any:
+    make: Any = TypedDict
+    return make(name, fields)
+
+
+def _or_json_string(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return handler(value)
+    except ValidationError:
+        if not isinstance(value, str):
+            raise
+        try:
+            parsed = pydantic_core.from_json(value)
+        except ValueError:
+            parsed = value
+        if parsed == value:
+            raise
+        return handler(parsed)
+
+
+def _choice_schema(options: Sequence[ObjectProcessor]) -> dict[str, Any]:
+    definitions: dict[str, Any] = {}
+    choices: list[dict[str, Any]] = []
+    for option in options:
+        data = dict(option.json_schema)
+        for name, definition in data.pop("$defs", {}).items():
+            if definitions.setdefault(name, definition) != definition:
+                raise UserError(f"Two outputs use different types named {name!r}; rename one of them")
+        choice = {
+            "type": "object",
+            "properties": {"kind": {"type": "string", "const": option.name}, "data": data},
+            "required": ["kind", "data"],
+            "additionalProperties": False,
+        }
+        choices.append({**choice, "description": option.description} if option.description else choice)
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": {"result": {"anyOf": choices}},
+        "required": ["result"],
+        "additionalProperties": False,
+    }
+    return {**schema, "$defs": definitions} if definitions else schema
+
+
+def _return_type(function: Callable[..., Any]) -> Any:
+    try:
+        return get_type_hints(function, include_extras=True).get("return", Any)
+    except (NameError, TypeError):
+        return Any
+
+
+def _union(types: Sequence[Any]) -> Any:
+    union: Any = types[0]
+    for type_ in types[1:]:
+        union = union | type_
+    return union

@@ -1,0 +1,291 @@
+"""How an output specification turns into what the model is offered, and into processors of what it sends."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass, field
+from types import NoneType, UnionType
+from typing import Any, Generic, Literal, Union, cast, get_args, get_origin
+
+from typing_extensions import TypeAliasType
+
+from app.ai.deferred import DeferredToolRequests
+from app.ai.exceptions import UserError
+from app.ai.messages import BinaryImage
+from app.ai.output import (
+    NativeOutput,
+    OutputDataT,
+    OutputMode,
+    OutputObjectDefinition,
+    OutputSpec,
+    PromptedOutput,
+    TextOutput,
+    ToolOutput,
+)
+from app.ai.output_processors import (
+    ObjectProcessor,
+    PlainText,
+    TextFunction,
+    TextProcessor,
+    UnionProcessor,
+    object_processor,
+)
+from app.ai.profiles import ModelProfile
+from app.ai.run_context import AgentDepsT, RunContext
+from app.ai.texts import OUTPUT_TOOL_DESCRIPTION
+from app.ai.tools import ToolDefinition
+from app.ai.toolsets.abstract import AbstractToolset, ToolsetTool
+
+DEFAULT_OUTPUT_TOOL_NAME = "final_result"
+_NOT_IN_TOOL_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
+
+
+class OutputToolset(AbstractToolset[AgentDepsT]):
+    """The tools by which a model gives its output."""
+
+    def __init__(self, outputs: Sequence[ToolOutput[Any]], *, name: str | None = None, description: str | None = None):
+        self.max_retries = 1
+        """The budget of each tool that has none of its own."""
+        self.processors: dict[str, ObjectProcessor] = {}
+        self._definitions: dict[str, ToolDefinition] = {}
+        self._own_retries: dict[str, int | None] = {}
+        for output in outputs:
+            processor = object_processor(output.output)
+            several = len(outputs) > 1
+            tool_name = self._free_name(output.name or _tool_name(processor, name, several), given=output.name)
+            self.processors[tool_name] = processor
+            self._own_retries[tool_name] = output.max_retries
+            self._definitions[tool_name] = ToolDefinition(
+                name=tool_name,
+                description=_describe(processor, output.description or description, several),
+                parameters_json_schema=processor.json_schema,
+                outer_typed_dict_key=processor.outer_key,
+                strict=output.strict,
+                kind="output",
+            )
+
+    def with_max_retries(self, max_retries: int) -> OutputToolset[AgentDepsT]:
+        """The same tools with the budget of a run."""
+        changed = copy(self)
+        changed.max_retries = max_retries
+        return changed
+
+    @property
+    def id(self) -> str:
+        return "<output>"
+
+    @property
+    def label(self) -> str:
+        return "the agent's output tools"
+
+    @property
+    def tool_defs(self) -> list[ToolDefinition]:
+        """The definitions of all output tools."""
+        return list(self._definitions.values())
+
+    async def get_tools(self, ctx: RunContext[AgentDepsT]) -> dict[str, ToolsetTool[AgentDepsT]]:
+        return {
+            name: ToolsetTool(
+                toolset=self,
+                tool_def=definition,
+                max_retries=self.max_retries if (own := self._own_retries[name]) is None else own,
+                args_validator=self.processors[name],
+            )
+            for name, definition in self._definitions.items()
+        }
+
+    async def call_tool(
+        self, name: str, tool_args: dict[str, Any], ctx: RunContext[AgentDepsT], tool: ToolsetTool[AgentDepsT]
+    ) -> Any:
+        return await self.processors[name].call(tool_args, ctx)
+
+    def _free_name(self, name: str, *, given: str | None) -> str:
+        if name not in self.processors:
+            return name
+        if given is not None:
+            raise UserError(f"Two outputs are named {name!r}; give one of them another `ToolOutput(name=...)`")
+        number = 2
+        while f"{name}_{number}" in self.processors:
+            number += 1
+        return f"{name}_{number}"
+
+
+def _tool_name(processor: ObjectProcessor, name: str | None, several: bool) -> str:
+    name = name or DEFAULT_OUTPUT_TOOL_NAME
+    return f"{name}_{_NOT_IN_TOOL_NAMES.sub('', processor.name)}" if several else name
+
+
+def _describe(processor: ObjectProcessor, given: str | None, several: bool) -> str:
+    own = ". ".join(text.rstrip(".") for text in (given, processor.description) if text) if given else None
+    if description := own or processor.description:
+        return description
+    return f"{processor.name}: {OUTPUT_TOOL_DESCRIPTION}" if several else OUTPUT_TOOL_DESCRIPTION
+
+
+@dataclass(kw_only=True)
+class OutputSchema(Generic[OutputDataT]):
+    """Everything that can be the output of a run."""
+
+    mode: OutputMode
+    text: TextProcessor | None = None
+    """What becomes of a plain text; None if text is no output."""
+    json: ObjectProcessor | UnionProcessor | None = None
+    """What becomes of a text that is JSON, in native and prompted mode."""
+    object_definition: OutputObjectDefinition | None = None
+    prompted_template: str | Literal[False] | None = None
+    toolset: OutputToolset[Any] | None = None
+    allows_none: bool = False
+    allows_image: bool = False
+    allows_deferred_tools: bool = False
+    result_type: Any = Any
+    """The type of the output, as far as it is known."""
+
+    def text_processor(self, profile: ModelProfile) -> TextProcessor | None:
+        """What makes an output of a response's text, given what `auto` means for the model."""
+        mode = profile.default_structured_output_mode if self.mode == "auto" else self.mode
+        return self.json if mode in ("native", "prompted") else self.text
+
+    @property
+    def tool_defs(self) -> list[ToolDefinition]:
+        """The output tools."""
+        return self.toolset.tool_defs if self.toolset else []
+
+
+@dataclass
+class _Outputs:
+    """An output specification, sorted by kind."""
+
+    texts: list[TextProcessor] = field(default_factory=list[TextProcessor])
+    tools: list[ToolOutput[Any]] = field(default_factory=list[ToolOutput[Any]])
+    structured: list[Any] = field(default_factory=list[Any])
+    markers: list[NativeOutput[Any] | PromptedOutput[Any]] = field(
+        default_factory=list[NativeOutput[Any] | PromptedOutput[Any]]
+    )
+    none: bool = False
+    image: bool = False
+    deferred: bool = False
+
+    def add(self, output: Any) -> None:
+        match output:
+            case ToolOutput():
+                self.tools.append(cast("ToolOutput[Any]", output))
+            case NativeOutput() | PromptedOutput():
+                self.markers.append(cast("NativeOutput[Any] | PromptedOutput[Any]", output))
+            case TextOutput():
+                self.texts.append(TextFunction(cast("TextOutput[Any]", output).output_function))
+            case _ if output is str:
+                self.texts.append(PlainText())
+            case _ if output in (None, NoneType):
+                self.none = True
+            case _ if output is DeferredToolRequests:
+                self.deferred = True
+            case _ if output is BinaryImage:
+                self.image = True
+            case _:
+                self.structured.append(output)
+
+    def check(self) -> None:
+        """Raise `UserError` for what cannot go together."""
+        has_structured = bool(self.tools or self.structured or self.markers)
+        if not (has_structured or self.texts or self.image):
+            if self.none:
+                raise UserError("None cannot be the only output; put a type beside it")
+            raise UserError("DeferredToolRequests cannot be the only output; put a type beside it, such as str")
+        if len(self.texts) > 1:
+            raise UserError("An agent can have only one text output: str or one TextOutput")
+        if self.markers and (len(self.markers) > 1 or self.tools or self.structured or self.texts):
+            name = type(self.markers[0]).__name__
+            raise UserError(f"{name} must be the only structured output; put all types into the one {name}([...])")
+
+
+def output_schema(
+    spec: OutputSpec[OutputDataT], *, name: str | None = None, description: str | None = None
+) -> OutputSchema[OutputDataT]:
+    """Read an output specification. Raises `UserError` if its parts cannot go together."""
+    outputs = _Outputs()
+    for output in _flatten(spec):
+        outputs.add(output)
+    outputs.check()
+    schema = _marker_schema(outputs) if outputs.markers else _tool_or_text_schema(outputs, name, description)
+    schema.allows_none = outputs.none
+    schema.allows_image = outputs.image
+    schema.allows_deferred_tools = outputs.deferred
+    return schema
+
+
+def _flatten(spec: Any) -> Iterator[Any]:
+    if isinstance(spec, TypeAliasType):
+        spec = spec.__value__
+    if isinstance(spec, Sequence) and not isinstance(spec, str):
+        for item in cast("Sequence[Any]", spec):
+            yield from _flatten(item)
+    elif get_origin(spec) in (Union, UnionType):
+        for item in get_args(spec):
+            yield from _flatten(item)
+    else:
+        yield spec
+
+
+def _marker_schema(outputs: _Outputs) -> OutputSchema[Any]:
+    marker = outputs.markers[0]
+    types = list(_flatten(marker.outputs))
+    if any(output in (str, DeferredToolRequests, BinaryImage) for output in types):
+        kind = type(marker).__name__
+        raise UserError(f"Put str, DeferredToolRequests and BinaryImage beside {kind}(...), not inside")
+    options = [object_processor(output) for output in types if output not in (None, NoneType)]
+    outputs.none = outputs.none or len(options) < len(types)
+    processor, definition = _json_output(options, marker.name, marker.description)
+    if isinstance(marker, NativeOutput):
+        definition.strict = marker.strict
+    return OutputSchema(
+        mode="native" if isinstance(marker, NativeOutput) else "prompted",
+        json=processor,
+        object_definition=definition,
+        prompted_template=marker.template,
+        result_type=processor.result_type,
+    )
+
+
+def _tool_or_text_schema(outputs: _Outputs, name: str | None, description: str | None) -> OutputSchema[Any]:
+    tools = [*outputs.tools, *(ToolOutput(output) for output in outputs.structured)]
+    text = outputs.texts[0] if outputs.texts else None
+    if not tools:
+        mode: OutputMode = "text" if text else "image"
+        return OutputSchema(mode=mode, text=text, result_type=text.result_type if text else BinaryImage)
+    if outputs.none:
+        tools.append(ToolOutput(NoneType))
+    toolset = OutputToolset[Any](tools, name=name, description=description)
+    schema: OutputSchema[Any] = OutputSchema(
+        mode="tool", text=text, toolset=toolset, result_type=_result_type(toolset, text)
+    )
+    if text is None and not outputs.tools:
+        _let_model_choose(schema, toolset, name, description)
+    return schema
+
+
+def _let_model_choose(
+    schema: OutputSchema[Any], toolset: OutputToolset[Any], name: str | None, description: str | None
+) -> None:
+    """Let the model's profile decide: by tool, or as JSON like a NativeOutput or PromptedOutput of these types."""
+    options = [processor for processor in toolset.processors.values() if processor.result_type is not NoneType]
+    schema.mode = "auto"
+    schema.json, schema.object_definition = _json_output(options, name, description)
+
+
+def _json_output(
+    options: Sequence[ObjectProcessor], name: str | None, description: str | None
+) -> tuple[ObjectProcessor | UnionProcessor, OutputObjectDefinition]:
+    processor = options[0] if len(options) == 1 else UnionProcessor(options)
+    definition = OutputObjectDefinition(
+        json_schema=processor.json_schema,
+        name=name or "_or_".join(_NOT_IN_TOOL_NAMES.sub("", option.name) for option in options),
+        description=description or (options[0].description if len(options) == 1 else None),
+    )
+    return processor, definition
+
+
+def _result_type(toolset: OutputToolset[Any], text: TextProcessor | None) -> Any:
+    types = [processor.result_type for processor in toolset.processors.values()]
+    return Union[tuple([*types, text.result_type] if text else types)]  # noqa: UP007 - made at run time

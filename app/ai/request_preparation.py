@@ -1,0 +1,132 @@
+"""Making a model request ready: instructions, settings and tools, asked of the user's code anew for each request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import replace
+from typing import Any
+
+from app.ai.callbacks import call_with_optional_context, function_name, resolve
+from app.ai.exceptions import UserError
+from app.ai.history import merge_messages
+from app.ai.messages import (
+    InstructionPart,
+    ModelMessage,
+    ModelRequest,
+    ModelRequestPart,
+    SystemPromptPart,
+)
+from app.ai.models import ModelRequestParameters
+from app.ai.run_context import RunContext
+from app.ai.run_state import AgentModelSettings, RunState
+from app.ai.settings import ModelSettings, merge_model_settings
+from app.ai.steps import PreparedRequest
+
+
+async def prepare_request(run: RunState, ctx: RunContext[Any], request: ModelRequest) -> PreparedRequest:
+    """Ask user code what this request shall hold. Raises `UserError` if there is nothing to send."""
+    settings = await _merge_settings(ctx, run.deps.model_settings)
+    ctx = replace(ctx, model_settings=settings)
+    parts = await _instruction_parts(run, ctx)
+    message = replace(request, instructions=InstructionPart.join(parts))
+    if not message.parts and not message.instructions and len(run.state.message_history) == 1:
+        raise UserError("There is nothing to ask the model: no prompt, no history and no instructions")
+    prepared = PreparedRequest(message, settings, _parameters(run, parts))
+    if run.deps.usage_limits.count_tokens_before_request:
+        await _check_counted_tokens(run, prepared)
+    return prepared
+
+
+def messages_to_send(run: RunState, prepared: PreparedRequest) -> list[ModelMessage]:
+    """The history with the newest request as it was prepared, in the form that providers want."""
+    messages = merge_messages([*run.state.message_history[:-1], prepared.message])
+    return run.deps.model.prepare_messages(messages)
+
+
+async def _merge_settings(ctx: RunContext[Any], layers: Sequence[AgentModelSettings[Any]]) -> ModelSettings | None:
+    merged = ctx.model.settings
+    for layer in layers:
+        settings = await resolve(layer(replace(ctx, model_settings=merged))) if callable(layer) else layer
+        merged = merge_model_settings(merged, settings)
+    return merged
+
+
+async def _instruction_parts(run: RunState, ctx: RunContext[Any]) -> list[InstructionPart]:
+    parts = await run.deps.instructions.parts(ctx)
+    from_tools = await run.deps.tool_manager.get_instructions(ctx)
+    return InstructionPart.sorted([*parts, *(InstructionPart(text, dynamic=True) for text in from_tools)])
+
+
+def _parameters(run: RunState, instruction_parts: list[InstructionPart]) -> ModelRequestParameters:
+    schema = run.deps.output_schema
+    definitions = run.deps.tool_manager.tool_defs
+    return ModelRequestParameters(
+        function_tools=[definition for definition in definitions if definition.kind != "output"],
+        output_tools=[definition for definition in definitions if definition.kind == "output"],
+        output_mode=schema.mode,
+        output_object=schema.object_definition,
+        prompted_output_template=schema.prompted_template,
+        allow_text_output=schema.text is not None or schema.mode in ("native", "prompted"),
+        allow_image_output=schema.allows_image,
+        instruction_parts=instruction_parts or None,
+    )
+
+
+async def _check_counted_tokens(run: RunState, prepared: PreparedRequest) -> None:
+    assert prepared.parameters is not None, "a request that was just prepared has parameters"
+    counted = await run.deps.model.count_tokens(
+        messages_to_send(run, prepared), prepared.model_settings, prepared.parameters
+    )
+    usage = copy(run.state.usage)
+    usage.incr(counted)
+    run.deps.usage_limits.check_before_request(usage)
+
+
+async def system_prompt_parts(
+    ctx: RunContext[Any],
+    literals: Sequence[str],
+    functions: Sequence[Callable[..., Any]],
+    dynamic_functions: dict[str, Callable[..., Any]],
+) -> list[SystemPromptPart]:
+    """The system prompts of a new conversation; a dynamic one is kept even if it is empty for now."""
+    parts = [SystemPromptPart(literal) for literal in literals]
+    for function in functions:
+        text = await call_with_optional_context(function, ctx)
+        if function in dynamic_functions.values():
+            parts.append(SystemPromptPart(text or "", dynamic_ref=dynamic_ref(function)))
+        elif text:
+            parts.append(SystemPromptPart(text))
+    return parts
+
+
+def dynamic_refs(history: Sequence[ModelMessage]) -> set[str]:
+    """The functions whose system prompts stand in a history."""
+    parts = (part for message in history if isinstance(message, ModelRequest) for part in message.parts)
+    return {part.dynamic_ref for part in parts if isinstance(part, SystemPromptPart) and part.dynamic_ref}
+
+
+async def dynamic_prompts(ctx: RunContext[Any], functions: dict[str, Callable[..., Any]]) -> dict[str, str]:
+    """What dynamic system prompt functions, given by ref, say in this run."""
+    return {ref: await call_with_optional_context(function, ctx) or "" for ref, function in functions.items()}
+
+
+def with_dynamic_prompts(history: Sequence[ModelMessage], texts: dict[str, str]) -> list[ModelMessage]:
+    """The history with these texts, given by ref, in its dynamic system prompts; no message is changed in place."""
+    return [
+        replace(message, parts=[_with_text(part, texts) for part in message.parts])
+        if isinstance(message, ModelRequest) and texts.keys() & dynamic_refs([message])
+        else message
+        for message in history
+    ]
+
+
+def _with_text(part: ModelRequestPart, texts: dict[str, str]) -> ModelRequestPart:
+    if isinstance(part, SystemPromptPart) and part.dynamic_ref in texts:
+        return replace(part, content=texts[part.dynamic_ref])
+    return part
+
+
+def dynamic_ref(function: Callable[..., Any]) -> str:
+    """How a system prompt part names the function that makes it."""
+    return getattr(function, "__qualname__", None) or function_name(function)

@@ -1,0 +1,99 @@
+"""What one run of an agent carries from node to node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias
+
+from app.ai.event_stream import EventStreamHandler
+from app.ai.graph import GraphRunContext
+from app.ai.instructions import Instructions
+from app.ai.messages import ModelMessage, ModelRequest, UserContent
+from app.ai.models import Model
+from app.ai.output import OutputDataT, OutputValidatorFunc
+from app.ai.output_schema import OutputSchema
+from app.ai.run_context import AgentDepsT, RunContext
+from app.ai.settings import ModelSettings
+from app.ai.stamps import now_utc
+from app.ai.steps import Steps
+from app.ai.tool_manager import ToolManager
+from app.ai.tool_phase import EndStrategy
+from app.ai.usage import RunUsage, UsageLimits
+
+if TYPE_CHECKING:
+    from app.ai.agent import AbstractAgent
+
+AgentModelSettings: TypeAlias = ModelSettings | Callable[[RunContext[AgentDepsT]], ModelSettings]
+"""Settings, or a function that gives them for each request and sees the layers below in `ctx.model_settings`."""
+
+
+@dataclass(kw_only=True)
+class GraphAgentState:
+    """What changes in the course of a run."""
+
+    run_id: str
+    conversation_id: str
+    message_history: list[ModelMessage] = field(default_factory=list[ModelMessage])
+    """One list for the whole run: it is changed in place, because others look at it."""
+    usage: RunUsage = field(default_factory=RunUsage)
+    output_retries_used: int = 0
+    run_step: int = 0
+    metadata: dict[str, Any] | None = None
+
+
+@dataclass(kw_only=True)
+class GraphAgentDeps(Generic[AgentDepsT, OutputDataT]):
+    """What was decided when a run began."""
+
+    user_deps: AgentDepsT
+    agent: AbstractAgent[AgentDepsT, Any]
+    model: Model
+    model_settings: Sequence[AgentModelSettings[AgentDepsT]]
+    """The layers above the model's own settings; a later one wins."""
+    usage_limits: UsageLimits
+    max_output_retries: int
+    end_strategy: EndStrategy
+    prompt: str | Sequence[UserContent] | None
+    instructions: Instructions
+    output_schema: OutputSchema[OutputDataT]
+    output_validators: Sequence[OutputValidatorFunc[Any]]
+    validation_context: Any
+    tool_manager: ToolManager
+    steps: Steps
+    event_stream_handler: EventStreamHandler[AgentDepsT] | None = None
+
+
+RunState: TypeAlias = GraphRunContext[GraphAgentState, GraphAgentDeps[Any, Any]]
+"""What the nodes of the loop are given."""
+
+
+def build_run_context(run: RunState) -> RunContext[Any]:
+    """The run as user code sees it at this moment."""
+    state, deps = run.state, run.deps
+    ctx = RunContext[Any](
+        deps=deps.user_deps,
+        model=deps.model,
+        usage=state.usage,
+        agent=deps.agent,
+        prompt=deps.prompt,
+        messages=state.message_history,
+        retries=deps.tool_manager.retries,
+        run_step=state.run_step,
+        run_id=state.run_id,
+        conversation_id=state.conversation_id,
+        metadata=state.metadata,
+    )
+    context = deps.validation_context
+    ctx.validation_context = context(ctx) if callable(context) else context
+    return ctx
+
+
+def stamp_request(request: ModelRequest, state: GraphAgentState) -> ModelRequest:
+    """The request with ids and time of the run; what it already has stays."""
+    return replace(
+        request,
+        timestamp=request.timestamp or now_utc(),
+        run_id=request.run_id or state.run_id,
+        conversation_id=request.conversation_id or state.conversation_id,
+    )

@@ -1,0 +1,276 @@
+"""Answering the tool calls of one response: output tools first, then functions, then what is answered outside.
+
+Replay-sensitive: which calls are made, and in which order they start, may depend on nothing but the messages and
+recorded results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Literal, TypeAlias
+
+from app.ai.deferred import DeferredToolRequests, ToolApproved
+from app.ai.exceptions import ApprovalRequired, CallDeferred, ModelRetry, ToolRetryError, UnexpectedModelBehavior
+from app.ai.messages import (
+    FunctionToolCallEvent,
+    FunctionToolResultEvent,
+    HandleResponseEvent,
+    ModelRequestPart,
+    ModelResponse,
+    OutputToolCallEvent,
+    OutputToolResultEvent,
+    RetryPromptPart,
+    ToolCallPart,
+    ToolReturnPart,
+    UserPromptPart,
+)
+from app.ai.output import OutputValidatorFunc
+from app.ai.output_processors import run_output_validators
+from app.ai.output_schema import OutputSchema
+from app.ai.parallel import run_in_parallel
+from app.ai.result import FinalResult
+from app.ai.run_context import RunContext
+from app.ai.steps import Steps
+from app.ai.texts import (
+    FINAL_RESULT_PROCESSED,
+    OUTPUT_TOOL_FAILED,
+    OUTPUT_TOOL_INVALID,
+    OUTPUT_TOOL_NOT_USED,
+    TOOL_NOT_EXECUTED,
+    output_retries_exceeded,
+    tool_retries_exceeded,
+)
+from app.ai.tool_manager import ToolManager, ValidatedCall, retry_error
+from app.ai.tool_outcomes import Answered, Deferred, ToolOutcome, answer_of, budget_exceeded
+from app.ai.usage import RunUsage, UsageLimits
+
+EndStrategy: TypeAlias = Literal["early", "graceful", "exhaustive"]
+"""What becomes of the other tool calls of a response that also holds the final result."""
+
+ToolAnswer: TypeAlias = Any
+"""What a resumed call is answered with: an approval or denial, a value, a `ToolReturn` or a reason to try again."""
+
+Emit: TypeAlias = Callable[[HandleResponseEvent], Awaitable[None]]
+"""Takes what happens as it happens."""
+
+
+@dataclass(kw_only=True)
+class ToolPhase:
+    """Answers the tool calls of one response. Await `run`, then read `parts`, `final_result` and `deferred`."""
+
+    response: ModelResponse
+    manager: ToolManager
+    ctx: RunContext[Any]
+    steps: Steps
+    output_schema: OutputSchema[Any]
+    output_validators: Sequence[OutputValidatorFunc[Any]]
+    end_strategy: EndStrategy
+    usage: RunUsage
+    usage_limits: UsageLimits
+    emit: Emit
+    answers: Mapping[str, ToolAnswer] | None = None
+    """What a resumed run was given for the open calls, by id; calls without an answer are done already."""
+    answers_metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    final_result: FinalResult[Any] | None = None
+    deferred: DeferredToolRequests = field(default_factory=DeferredToolRequests)
+    _parts: list[ModelRequestPart] = field(default_factory=list[ModelRequestPart])
+    _user_parts: list[ModelRequestPart] = field(default_factory=list[ModelRequestPart])
+
+    @property
+    def parts(self) -> list[ModelRequestPart]:
+        """The answers, and after them what tools had to show as a user would."""
+        return [*self._parts, *self._user_parts]
+
+    async def run(self) -> None:
+        """Answer all calls."""
+        if self.answers is not None:
+            await self._answer_resumed_calls(self.answers)
+            return
+        await self._answer_output_calls(self._calls("output"))
+        await self._answer_function_calls(self._calls("function", "unknown"))
+        await self._defer_calls(self._calls("external", "unapproved"))
+
+    def _calls(self, *kinds: str) -> list[ToolCallPart]:
+        return [call for call in self.response.tool_calls if self.manager.kind_of(call) in kinds]
+
+    # Output tools
+
+    async def _answer_output_calls(self, calls: list[ToolCallPart]) -> None:
+        for call in calls:
+            if self.final_result is not None and self.end_strategy != "exhaustive":
+                await self.emit(OutputToolCallEvent(call, args_valid=None))
+                part = ToolReturnPart(call.tool_name, OUTPUT_TOOL_NOT_USED, call.tool_call_id)
+            else:
+                validated = await self.manager.validate(call, self.ctx)
+                await self.emit(OutputToolCallEvent(call, args_valid=validated.valid))
+                part = await self._answer_output_call(validated)
+            self._parts.append(part)
+            await self.emit(OutputToolResultEvent(part))
+
+    async def _answer_output_call(self, validated: ValidatedCall) -> ToolReturnPart | RetryPromptPart:
+        call = validated.call
+        if validated.error is not None:
+            return self._output_failure(call, validated.error, OUTPUT_TOOL_INVALID)
+        try:
+            output = await self._output_of(validated)
+        except ModelRetry as err:
+            return self._output_failure(call, retry_error(call, err), OUTPUT_TOOL_FAILED)
+        if self.final_result is not None:
+            return ToolReturnPart(call.tool_name, OUTPUT_TOOL_NOT_USED, call.tool_call_id)
+        self.final_result = FinalResult(output, call.tool_name, call.tool_call_id)
+        return ToolReturnPart(call.tool_name, FINAL_RESULT_PROCESSED, call.tool_call_id)
+
+    async def _output_of(self, validated: ValidatedCall) -> Any:
+        toolset = self.output_schema.toolset
+        assert toolset is not None, "an output tool was called, so there is one"
+        processor = toolset.processors[validated.call.tool_name]
+        body = partial(self.manager.execute, validated)
+        if processor.function is not None:
+            output = await self.steps.callback(f"output:{validated.call.tool_name}", processor.result_type, body)
+        else:
+            output = await body()
+        return await run_output_validators(
+            output, validated.ctx, self.output_validators, self.steps, self.output_schema.result_type
+        )
+
+    def _output_failure(
+        self, call: ToolCallPart, error: ToolRetryError, text_when_unused: str
+    ) -> ToolReturnPart | RetryPromptPart:
+        if self.final_result is not None:
+            return ToolReturnPart(call.tool_name, text_when_unused, call.tool_call_id)
+        if not self.manager.count_failure(call):
+            raise self._budget_exceeded(output_retries_exceeded(self.manager.budget_of(call))) from error.__cause__
+        return error.tool_retry
+
+    # Function tools
+
+    async def _answer_function_calls(self, calls: list[ToolCallPart]) -> None:
+        if self.final_result is not None and self.end_strategy == "early":
+            self._skip(calls)
+            return
+        validated = [await self.manager.validate(call, self.ctx) for call in calls]
+        await self._run_batch({index: call for index, call in enumerate(validated)}, {})
+
+    def _skip(self, calls: list[ToolCallPart]) -> None:
+        self._parts += [ToolReturnPart(call.tool_name, TOOL_NOT_EXECUTED, call.tool_call_id) for call in calls]
+
+    async def _run_batch(self, calls: Mapping[int, ValidatedCall], answered: Mapping[int, Answered]) -> None:
+        """Make the calls; `answered` are calls of the same batch that need no more. Keys give the order of parts."""
+        executable = {index: call for index, call in calls.items() if call.valid}
+        self.usage_limits.check_before_tool_call(self._usage_after(len(executable)))
+        for validated in calls.values():
+            await self.emit(FunctionToolCallEvent(validated.call, args_valid=validated.valid))
+
+        outcomes: dict[int, ToolOutcome] = dict(answered)
+        for answer in answered.values():
+            await self.emit(FunctionToolResultEvent(answer.part, content=answer.content))
+        for index, validated in calls.items():
+            if validated.error is not None:
+                outcomes[index] = Answered(self._function_failure(validated.call, validated.error))
+                await self.emit(FunctionToolResultEvent(validated.error.tool_retry))
+        outcomes |= await self._execute(executable)
+        for index in sorted(outcomes):
+            self._keep(outcomes[index], calls.get(index))
+
+    def _usage_after(self, calls: int) -> RunUsage:
+        return self.usage + RunUsage(tool_calls=calls)
+
+    def _keep(self, outcome: ToolOutcome, validated: ValidatedCall | None) -> None:
+        if isinstance(outcome, Answered):
+            self._parts.append(outcome.part)
+            if outcome.content:
+                self._user_parts.append(UserPromptPart(outcome.content))
+            return
+        assert validated is not None, "only a call that was made can be deferred"
+        self._defer(validated.call, outcome.kind, outcome.metadata)
+
+    def _function_failure(self, call: ToolCallPart, error: ToolRetryError) -> RetryPromptPart:
+        if not self.manager.count_failure(call):
+            budget = self.manager.budget_of(call)
+            raise self._budget_exceeded(tool_retries_exceeded(call.tool_name, budget)) from error.__cause__
+        return error.tool_retry
+
+    async def _execute(self, calls: Mapping[int, ValidatedCall]) -> dict[int, ToolOutcome]:
+        outcomes: dict[int, ToolOutcome] = {}
+
+        async def report(index: int, outcome: ToolOutcome) -> None:
+            outcomes[index] = outcome
+            if isinstance(outcome, Answered):
+                await self.emit(FunctionToolResultEvent(outcome.part, content=outcome.content))
+
+        if calls:
+            self.steps.reserve([validated.call for validated in calls.values()])
+        if self.manager.must_run_sequentially(list(calls.values())):
+            for index, validated in calls.items():
+                await report(index, await self._execute_one(validated))
+        else:
+            bodies = {index: self._execute_one(validated) for index, validated in calls.items()}
+            await run_in_parallel(bodies, report, all_first=self.manager.reports_in_order())
+        return outcomes
+
+    async def _execute_one(self, validated: ValidatedCall) -> ToolOutcome:
+        call = validated.call
+        try:
+            value = await self.manager.execute(validated)
+        except CallDeferred as err:
+            return Deferred("external", err.metadata)
+        except ApprovalRequired as err:
+            return Deferred("unapproved", err.metadata)
+        except ModelRetry as err:
+            return Answered(self._function_failure(call, retry_error(call, err)))
+        except ToolRetryError as err:
+            return Answered(self._function_failure(call, err))
+        answer = answer_of(call, value)
+        self.usage.tool_calls += 1
+        return answer
+
+    # Calls that are answered outside the run
+
+    async def _defer_calls(self, calls: list[ToolCallPart]) -> None:
+        if self.final_result is not None:
+            self._skip(calls)
+            return
+        for call in calls:
+            validated = await self.manager.validate(call, self.ctx)
+            await self.emit(FunctionToolCallEvent(call, args_valid=validated.valid))
+            if validated.error is None:
+                kind = self.manager.kind_of(call)
+                self._defer(call, "unapproved" if kind == "unapproved" else "external", None)
+            else:
+                part = self._function_failure(call, validated.error)
+                self._parts.append(part)
+                await self.emit(FunctionToolResultEvent(part))
+
+    def _defer(
+        self, call: ToolCallPart, kind: Literal["external", "unapproved"], metadata: dict[str, Any] | None
+    ) -> None:
+        (self.deferred.calls if kind == "external" else self.deferred.approvals).append(call)
+        if metadata is not None:
+            self.deferred.metadata[call.tool_call_id] = metadata
+
+    # Calls that were answered outside the run
+
+    async def _answer_resumed_calls(self, answers: Mapping[str, ToolAnswer]) -> None:
+        to_make: dict[int, ValidatedCall] = {}
+        answered: dict[int, Answered] = {}
+        for index, call in enumerate(self.response.tool_calls):
+            if call.tool_call_id not in answers:
+                continue
+            answer = answers[call.tool_call_id]
+            if isinstance(answer, ToolApproved):
+                to_make[index] = await self._validate_approved(call, answer)
+            else:
+                answered[index] = answer_of(call, answer)
+        await self._run_batch(to_make, answered)
+
+    async def _validate_approved(self, call: ToolCallPart, approval: ToolApproved) -> ValidatedCall:
+        if approval.override_args is not None:
+            call = replace(call, args=approval.override_args)
+        metadata = self.answers_metadata.get(call.tool_call_id)
+        return await self.manager.validate(call, self.ctx, approved=True, metadata=metadata)
+
+    def _budget_exceeded(self, message: str) -> UnexpectedModelBehavior:
+        return budget_exceeded(message, self.response)
