@@ -41,7 +41,7 @@ class ModelSettings(TypedDict, total=False):
     top_p: float
     top_k: int
     timeout: float
-    """Seconds a request may take in all."""
+    """Seconds to wait for the provider: to connect, for its answer, and between two pieces of a stream."""
     parallel_tool_calls: bool
     tool_choice: ToolChoice
     seed: int

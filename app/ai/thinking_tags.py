@@ -24,6 +24,7 @@ class ThinkingTagSplitter:
         self._start_tag, self._end_tag = tags
         self._state: _State = "start"
         self._held = ""
+        self._after_tag = False
 
     def feed(self, content: str) -> list[TextPiece]:
         """The pieces that are certain after this chunk; what may be a part of a tag is held back."""
@@ -32,8 +33,10 @@ class ThinkingTagSplitter:
         if self._state == "start":
             self._state = self._after_start()
         if self._state == "thinking":
+            self._strip_newlines()
             pieces.append(self._take_thinking())
         if self._state == "text":
+            self._strip_newlines()
             pieces.append(TextPiece("text", self._take(len(self._held))))
         return [piece for piece in pieces if piece.content]
 
@@ -45,7 +48,8 @@ class ThinkingTagSplitter:
     def _after_start(self) -> _State:
         stripped = self._held.lstrip()
         if stripped.startswith(self._start_tag):
-            self._held = stripped.removeprefix(self._start_tag).lstrip("\n")
+            self._held = stripped.removeprefix(self._start_tag)
+            self._after_tag = True
             return "thinking"
         return "start" if self._start_tag.startswith(stripped) else "text"
 
@@ -53,9 +57,16 @@ class ThinkingTagSplitter:
         thought, end_tag, rest = self._held.partition(self._end_tag)
         if not end_tag:
             return TextPiece("thinking", self._take(len(self._held) - _overlap(self._held, self._end_tag)))
-        self._held = rest.lstrip("\n")
+        self._held = rest
         self._state = "text"
+        self._after_tag = True
         return TextPiece("thinking", thought)
+
+    def _strip_newlines(self) -> None:
+        """Models set their tags on lines of their own; the line breaks belong to neither side."""
+        if self._after_tag:
+            self._held = self._held.lstrip("\n")
+            self._after_tag = not self._held
 
     def _take(self, size: int) -> str:
         taken, self._held = self._held[:size], self._held[size:]

@@ -90,7 +90,12 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self._give_next(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+
+    def do_GET(self) -> None:
+        self._give_next({"path": self.path})
+
+    def _give_next(self, body: dict[str, Any]) -> None:
         chat_server: ChatServer = self.server.chat_server  # type: ignore[attr-defined]
         answer = chat_server.next_answer(body, {key.lower(): value for key, value in self.headers.items()})
         self._start(answer)
