@@ -88,7 +88,11 @@ def _lookups(stage: str) -> Iterator[tuple[str, dict[str, Any]]]:
 def _sums(stage: str) -> Iterator[tuple[str, dict[str, Any]]]:
     for match in _ADD.finditer(stage):
         a, b = (number for number in match.groups() if number is not None)
-        yield "add", {"a": float(a), "b": float(b)}
+        yield "add", {"a": _number(a), "b": _number(b)}
+
+
+def _number(text: str) -> int | float:
+    return float(text) if "." in text else int(text)
 
 
 def _times(stage: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -1,0 +1,1 @@
+"""The demo agent, its model and its tools."""
