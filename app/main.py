@@ -95,6 +95,7 @@ async def serve_api(settings: Settings) -> None:
 
 def work(settings: Settings) -> int:
     """Execute runs until SIGINT or SIGTERM. Returns the process's exit code."""
+    _database_url(settings)
     return run_worker(settings, load_agents(settings.agents))
 
 
@@ -118,4 +119,7 @@ def _database_url(settings: Settings) -> str:
         raise SettingsError(
             "DATABASE_URL is not set. Set it to a Postgres, or use `holdfast serve`, which brings one of its own."
         )
-    return settings.database_url
+    try:
+        return libpq_url(settings.database_url)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None

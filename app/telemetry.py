@@ -14,7 +14,7 @@ SECRET_WORDS = ("authorization", "api_key", "api-key", "apikey", "password", "se
 HIDDEN = "[hidden]"
 
 # Loggers of libraries that tell at info what we tell ourselves, or every request.
-CHATTY = ("httpx", "httpcore", "alembic", "uvicorn.access")
+CHATTY = ("dbos", "httpx", "httpcore", "alembic", "uvicorn.access")
 
 
 def set_up_logging(level: str = "info") -> None:

@@ -46,7 +46,9 @@ def stop_with_parent() -> None:
     """Let this process stop as by SIGTERM when the one that holds the other end of its stdin is gone."""
 
     def watch() -> None:
-        sys.stdin.buffer.read()
+        # Not sys.stdin: its lock would be held when the interpreter wants to close it.
+        while os.read(0, 1024):
+            pass
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()

@@ -15,6 +15,7 @@ from app.cli.render import note
 if TYPE_CHECKING:
     from app.settings import Settings
 
+EXIT_FAILED = 1
 EXIT_REFUSED = 2
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on; HOLDFAST_HOST.")]
@@ -75,6 +76,10 @@ def migrate() -> None:
 @contextmanager
 def _settings(**given: object) -> Generator[Settings]:
     """The settings, with logging set up; what cannot work ends the command with one line instead of a traceback."""
+    import psycopg
+
+    from app.ai.exceptions import UserError
+    from app.db.embedded import EmbeddedPostgresError
     from app.settings import SettingsError, load_settings
     from app.telemetry import set_up_logging
 
@@ -82,8 +87,11 @@ def _settings(**given: object) -> Generator[Settings]:
         settings = load_settings(**{name: value for name, value in given.items() if value is not None})
         set_up_logging(settings.log_level)
         yield settings
-    except SettingsError as error:
+    except (SettingsError, UserError, EmbeddedPostgresError) as error:
         note(str(error))
         raise typer.Exit(EXIT_REFUSED) from None
+    except psycopg.OperationalError as error:
+        note(f"Postgres cannot be reached: {error}\nfix: check DATABASE_URL and that the server runs")
+        raise typer.Exit(EXIT_FAILED) from None
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
