@@ -19,8 +19,8 @@ MAX_SECONDS = 30.0
 """The longest that all tries and the waits between them may take before another try is made."""
 
 _FIRST_DELAY = 0.5
-# A kept-alive connection that the server has just closed shows as a RemoteProtocolError before any answer.
-_NEVER_ARRIVED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.RemoteProtocolError)
+# A kept-alive connection that the server has just closed shows as one of these, too.
+_NEVER_ARRIVED = (httpx.NetworkError, httpx.ConnectTimeout, httpx.RemoteProtocolError)
 
 
 async def send_with_retries(send: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:

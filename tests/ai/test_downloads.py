@@ -26,7 +26,7 @@ async def test_a_file_is_fetched_with_its_media_type():
 async def test_redirects_are_followed():
     with serve([Answer(b"", 302, headers={"location": "/v1/b.pdf"}), Answer(b"bytes")]) as server:
         assert (await download(link(server))).data == b"bytes"
-    assert [request["path"] for request in server.requests] == ["/v1/a.pdf", "/v1/b.pdf"]
+    assert server.targets == ["/v1/a.pdf", "/v1/b.pdf"]
 
 
 async def test_endless_redirects_end():

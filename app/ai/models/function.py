@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -33,6 +33,7 @@ __all__ = (
     "DeltaToolCalls",
     "FunctionDef",
     "FunctionModel",
+    "FunctionStreamedResponse",
     "StreamFunctionDef",
 )
 
@@ -146,7 +147,9 @@ class FunctionModel(Model):
             first = await anext(items, None)
             if first is None:
                 raise ValueError("The stream function of a FunctionModel has to yield at least one item.")
-            yield _StreamedFunctionResponse(info.model_request_parameters, first, items, self._model_name)
+            response = FunctionStreamedResponse(info.model_request_parameters, first, items, self._model_name)
+            async with aclosing(response):
+                yield response
         finally:
             if isinstance(items, AsyncGenerator):
                 await items.aclose()
@@ -169,7 +172,9 @@ class FunctionModel(Model):
 
 
 @dataclass
-class _StreamedFunctionResponse(StreamedResponse):
+class FunctionStreamedResponse(StreamedResponse):
+    """What a stream function yields, as a response."""
+
     first: StreamItem
     rest: AsyncIterator[StreamItem]
     name: str

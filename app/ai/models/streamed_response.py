@@ -115,15 +115,24 @@ class StreamedResponse(ABC):
         """Close the connection below, for subclasses that have one."""
         return
 
+    async def aclose(self) -> None:
+        """End the iteration, wherever it stands; models do so when their `request_stream` is left."""
+        if self._events is not None:
+            await self._events.aclose()
+
     async def _read_events(self) -> AsyncGenerator[ModelResponseStreamEvent]:
+        events = self._get_event_iterator()
         try:
-            async for event in self._get_event_iterator():
+            async for event in events:
                 for reported in self._with_ends_and_final_result(event):
                     yield reported
         except Exception:
             # A connection that breaks because we closed it is no error.
             if not self.cancelled:
                 raise
+        finally:
+            if isinstance(events, AsyncGenerator):
+                await events.aclose()
         if self.cancelled:
             return
         for event in self._parts_manager.finish():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -31,7 +31,7 @@ from app.ai.texts import TEST_MODEL_NO_TOOL_CALLS
 from app.ai.tools import RunContext, ToolDefinition
 from app.ai.usage import RequestUsage
 
-__all__ = ("TestModel",)
+__all__ = "TestModel", "TestStreamedResponse"
 
 _PROFILE = ModelProfile(supports_json_schema_output=True, supports_json_object_output=True)
 
@@ -95,7 +95,9 @@ class TestModel(Model):
         run_context: RunContext[Any] | None = None,
     ) -> AsyncGenerator[StreamedResponse]:
         _, parameters = self.prepare_request(model_settings, model_request_parameters)
-        yield _StreamedTestResponse(parameters, self._respond(messages, parameters), estimate_usage(messages))
+        response = TestStreamedResponse(parameters, self._respond(messages, parameters), estimate_usage(messages))
+        async with aclosing(response):
+            yield response
 
     def gen_tool_args(self, tool_def: ToolDefinition) -> Any:
         """Made-up arguments for a tool."""
@@ -164,7 +166,11 @@ def _returns_as_text(messages: list[ModelMessage]) -> str:
 
 
 @dataclass
-class _StreamedTestResponse(StreamedResponse):
+class TestStreamedResponse(StreamedResponse):
+    """A made-up response, word by word."""
+
+    __test__ = False  # not a test case for pytest
+
     response: ModelResponse
     base_usage: RequestUsage
 

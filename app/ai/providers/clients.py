@@ -11,6 +11,9 @@ import httpx
 TIMEOUT = httpx.Timeout(connect=10, write=30, pool=10, read=120)
 """Seconds; `read` is the longest silence, not the whole answer."""
 
+LIMITS = httpx.Limits(max_connections=1000, max_keepalive_connections=100, keepalive_expiry=30)
+"""How many runs ask at once is the worker's decision; the pool only guards against a leak."""
+
 
 class ClientPerLoop:
     """Makes one client per event loop, when it is first asked for there.

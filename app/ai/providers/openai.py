@@ -12,7 +12,7 @@ from app.ai.exceptions import UserError
 from app.ai.profiles import ModelProfile
 from app.ai.profiles.openai import OpenAIModelProfile, openai_model_profile
 from app.ai.providers import Provider
-from app.ai.providers.clients import TIMEOUT, ClientPerLoop
+from app.ai.providers.clients import LIMITS, TIMEOUT, ClientPerLoop
 
 __all__ = ("OpenAIProvider",)
 
@@ -39,7 +39,7 @@ class OpenAIProvider(Provider[httpx.AsyncClient]):
         if not self._api_key and not own_url:
             raise UserError("OpenAI needs an API key: set OPENAI_API_KEY or give OpenAIProvider(api_key=...).")
         self._given_client = http_client
-        self._clients = ClientPerLoop(lambda: httpx.AsyncClient(timeout=TIMEOUT))
+        self._clients = ClientPerLoop(lambda: httpx.AsyncClient(timeout=TIMEOUT, limits=LIMITS))
 
     @property
     def name(self) -> str:

@@ -62,9 +62,11 @@ class ChatServer:
     answers: Sequence[Answer]
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    targets: list[str] = field(default_factory=list)
     hung_up: threading.Event = field(default_factory=threading.Event)
 
-    def next_answer(self, body: dict[str, Any], headers: dict[str, str]) -> Answer:
+    def next_answer(self, target: str, body: dict[str, Any], headers: dict[str, str]) -> Answer:
+        self.targets.append(target)
         self.requests.append(body)
         self.headers.append(headers)
         return self.answers[min(len(self.requests), len(self.answers)) - 1]
@@ -93,11 +95,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._give_next(json.loads(self.rfile.read(int(self.headers["content-length"]))))
 
     def do_GET(self) -> None:
-        self._give_next({"path": self.path})
+        self._give_next({})
 
     def _give_next(self, body: dict[str, Any]) -> None:
         chat_server: ChatServer = self.server.chat_server  # type: ignore[attr-defined]
-        answer = chat_server.next_answer(body, {key.lower(): value for key, value in self.headers.items()})
+        answer = chat_server.next_answer(self.path, body, {key.lower(): value for key, value in self.headers.items()})
         self._start(answer)
         size = answer.chunk or max(len(answer.body), 1)
         for start in range(0, len(answer.body), size):

@@ -15,6 +15,7 @@ from app.ai.messages import (
     FilePart,
     FinalResultEvent,
     InstructionPart,
+    ModelMessage,
     ModelRequest,
     ModelResponse,
     ModelResponsePart,
@@ -143,7 +144,7 @@ async def test_a_wrapper_is_like_the_model_inside():
     assert (model.model_name, model.system, model.settings) == ("test", "test", {"seed": 1})
     assert (model.profile, model.base_url, model.model_id, model.label) == (inner.profile, None, "test:test", "test")
     assert model.custom_output_text == "Hi"
-    history = [ModelRequest.user_text_prompt("Hello")]
+    history: list[ModelMessage] = [ModelRequest.user_text_prompt("Hello")]
     assert model.prepare_messages(history) is history
     async with model:
         response = await model.request(history, None, ModelRequestParameters())

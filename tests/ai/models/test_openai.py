@@ -656,3 +656,21 @@ async def test_requests_can_be_switched_off():
             with override_allow_model_requests(False), pytest.raises(RuntimeError, match="ALLOW_MODEL_REQUESTS"):
                 await model.request(HELLO, None, PLAIN)
     assert server.requests == []
+
+
+async def test_a_query_in_the_base_url_stays_a_query():
+    with serve([completion()]) as server:
+        provider = OpenAIProvider(base_url=f"{server.url}/models?api-version=1", api_key=KEY)
+        async with OpenAIChatModel("m", provider=provider) as model:
+            await model.request(HELLO, None, PLAIN)
+    assert server.targets == ["/v1/models/chat/completions?api-version=1"]
+
+
+async def test_a_stream_that_is_left_early_leaves_nothing_open():
+    with serve([stream(delta(content="Hi"), done=False, hold=True)]) as server:
+        async with model_at(server) as model:
+            async with model.request_stream(HELLO, None, PLAIN) as streamed:
+                events = aiter(streamed)
+                await anext(events)
+            assert [event async for event in events] == []
+        assert await asyncio.to_thread(server.hung_up.wait, 5)

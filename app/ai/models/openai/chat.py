@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Literal, Self, cast
@@ -104,7 +104,7 @@ class OpenAIChatModel(Model):
             options["continuous_usage_stats"] = True
         body = await self._body(messages, settings or {}, parameters)
         async with self._sent({**body, "stream": True, "stream_options": options}, settings or {}) as response:
-            yield OpenAIStreamedResponse(
+            streamed = OpenAIStreamedResponse(
                 parameters,
                 http_response=response,
                 requested_model=self._model_name,
@@ -112,6 +112,8 @@ class OpenAIChatModel(Model):
                 url=self.base_url,
                 profile=self.profile,
             )
+            async with aclosing(streamed):
+                yield streamed
 
     def customize_request_parameters(self, model_request_parameters: ModelRequestParameters) -> ModelRequestParameters:
         parameters, profile = model_request_parameters, self._openai_profile
@@ -150,9 +152,10 @@ class OpenAIChatModel(Model):
 
     async def _send(self, body: dict[str, Any], settings: ModelSettings) -> httpx.Response:
         timeout = settings.get("timeout")
+        url = httpx.URL(self.base_url)
         request = self.client.build_request(
             "POST",
-            f"{self.base_url}/chat/completions",
+            url.copy_with(path=f"{url.path.rstrip('/')}/chat/completions"),
             # Escaped, because half a surrogate pair in somebody's text has no UTF-8.
             content=json.dumps(body),
             headers={"Content-Type": "application/json", **self._provider.headers, **settings.get("extra_headers", {})},

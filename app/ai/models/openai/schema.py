@@ -21,14 +21,9 @@ def is_strict(schema: dict[str, Any]) -> bool:
 
 def make_strict(schema: dict[str, Any]) -> dict[str, Any]:
     """A copy that can be enforced: objects closed, all properties required, other constraints moved into words."""
-    strict = {
-        key: _rebuild(key, value)
-        for key, value in schema.items()
-        if key not in _NOT_ENFORCEABLE or key in _SUBSCHEMA_LISTS
-    }
-    for old in ("oneOf", "allOf"):
-        if old in strict and "anyOf" not in strict:
-            strict["anyOf"] = strict.pop(old)
+    strict = {key: _rebuild(key, value) for key, value in schema.items() if key not in _NOT_ENFORCEABLE}
+    for key in schema.keys() & _NOT_ENFORCEABLE & set(_SUBSCHEMA_LISTS):
+        strict["anyOf" if key == "oneOf" else key] = _rebuild(key, schema[key])
     dropped = {key: schema[key] for key in schema.keys() & _NOT_ENFORCEABLE - set(_SUBSCHEMA_LISTS)}
     if dropped:
         words = ", ".join(f"{key}={value!r}" for key, value in sorted(dropped.items()))
