@@ -349,122 +349,43 @@ if TYPE_CHECKING:
         UsageLimits as UsageLimits,
     )
 
+# The same names for the program as above for type checkers; a test holds the two together.
 _EXPORTS = {
-    "app.ai.agent": (
-        "AbstractAgent",
-        "Agent",
-        "AgentRetries",
-        "EndStrategy",
-        "EventStreamHandler",
-        "ParallelExecutionMode",
-        "WrapperAgent",
-        "capture_run_messages",
-    ),
-    "app.ai.deferred": (
-        "DeferredToolRequests",
-        "DeferredToolResults",
-        "ToolApproved",
-        "ToolDenied",
-    ),
-    "app.ai.exceptions": (
-        "AgentRunError",
-        "ApprovalRequired",
-        "CallDeferred",
-        "ConcurrencyLimitExceeded",
-        "ContentFilterError",
-        "FallbackExceptionGroup",
-        "IncompleteToolCall",
-        "ModelAPIError",
-        "ModelHTTPError",
-        "ModelRetry",
-        "SkipModelRequest",
-        "SkipToolExecution",
-        "SkipToolValidation",
-        "UnexpectedModelBehavior",
-        "UsageLimitExceeded",
-        "UserError",
-    ),
-    "app.ai.graph": ("BaseNode", "End", "GraphRunContext"),
-    "app.ai.loop": ("CallToolsNode", "ModelRequestNode", "UserPromptNode"),
-    "app.ai.messages": (
-        "AgentStreamEvent",
-        "AudioUrl",
-        "BinaryContent",
-        "BinaryImage",
-        "CachePoint",
-        "CompactionPart",
-        "DocumentUrl",
-        "FilePart",
-        "FileUrl",
-        "FinalResultEvent",
-        "FinishReason",
-        "FunctionToolCallEvent",
-        "FunctionToolResultEvent",
-        "HandleResponseEvent",
-        "ImageUrl",
-        "InstructionPart",
-        "ModelMessage",
-        "ModelMessagesTypeAdapter",
-        "ModelRequest",
-        "ModelRequestPart",
-        "ModelResponse",
-        "ModelResponsePart",
-        "ModelResponsePartDelta",
-        "ModelResponseStreamEvent",
-        "MultiModalContent",
-        "NativeToolCallPart",
-        "NativeToolReturnPart",
-        "OutputToolCallEvent",
-        "OutputToolResultEvent",
-        "PartDeltaEvent",
-        "PartEndEvent",
-        "PartStartEvent",
-        "RetryPromptPart",
-        "SystemPromptPart",
-        "TextContent",
-        "TextPart",
-        "TextPartDelta",
-        "ThinkingPart",
-        "ThinkingPartDelta",
-        "ToolCallPart",
-        "ToolCallPartDelta",
-        "ToolReturn",
-        "ToolReturnPart",
-        "UploadedFile",
-        "UserContent",
-        "UserPromptPart",
-        "VideoUrl",
-    ),
-    "app.ai.output": (
-        "NativeOutput",
-        "PromptedOutput",
-        "StructuredDict",
-        "TextOutput",
-        "ToolOutput",
-    ),
-    "app.ai.profiles": ("ModelProfile", "ModelProfileSpec"),
-    "app.ai.run": ("AgentRun", "AgentRunResult", "AgentRunResultEvent"),
-    "app.ai.settings": ("ModelSettings", "ToolOrOutput"),
-    "app.ai.tools": ("ObjectJsonSchema", "RunContext", "Tool", "ToolDefinition"),
-    "app.ai.toolsets": (
-        "AbstractToolset",
-        "AgentToolset",
-        "ApprovalRequiredToolset",
-        "CombinedToolset",
-        "DynamicToolset",
-        "ExternalToolset",
-        "FilteredToolset",
-        "FunctionToolset",
-        "PrefixedToolset",
-        "PreparedToolset",
-        "RenamedToolset",
-        "ToolsetFunc",
-        "ToolsetTool",
-        "WrapperToolset",
-    ),
-    "app.ai.usage": ("RequestUsage", "RunUsage", "UsageLimits"),
+    "app.ai.agent": """
+        AbstractAgent Agent AgentRetries EndStrategy EventStreamHandler ParallelExecutionMode WrapperAgent
+        capture_run_messages
+    """,
+    "app.ai.deferred": "DeferredToolRequests DeferredToolResults ToolApproved ToolDenied",
+    "app.ai.exceptions": """
+        AgentRunError ApprovalRequired CallDeferred ConcurrencyLimitExceeded ContentFilterError
+        FallbackExceptionGroup IncompleteToolCall ModelAPIError ModelHTTPError ModelRetry SkipModelRequest
+        SkipToolExecution SkipToolValidation UnexpectedModelBehavior UsageLimitExceeded UserError
+    """,
+    "app.ai.graph": "BaseNode End GraphRunContext",
+    "app.ai.loop": "CallToolsNode ModelRequestNode UserPromptNode",
+    "app.ai.messages": """
+        AgentStreamEvent AudioUrl BinaryContent BinaryImage CachePoint CompactionPart DocumentUrl FilePart
+        FileUrl FinalResultEvent FinishReason FunctionToolCallEvent FunctionToolResultEvent HandleResponseEvent
+        ImageUrl InstructionPart ModelMessage ModelMessagesTypeAdapter ModelRequest ModelRequestPart
+        ModelResponse ModelResponsePart ModelResponsePartDelta ModelResponseStreamEvent MultiModalContent
+        NativeToolCallPart NativeToolReturnPart OutputToolCallEvent OutputToolResultEvent PartDeltaEvent
+        PartEndEvent PartStartEvent RetryPromptPart SystemPromptPart TextContent TextPart TextPartDelta
+        ThinkingPart ThinkingPartDelta ToolCallPart ToolCallPartDelta ToolReturn ToolReturnPart UploadedFile
+        UserContent UserPromptPart VideoUrl
+    """,
+    "app.ai.output": "NativeOutput PromptedOutput StructuredDict TextOutput ToolOutput",
+    "app.ai.profiles": "ModelProfile ModelProfileSpec",
+    "app.ai.run": "AgentRun AgentRunResult AgentRunResultEvent",
+    "app.ai.settings": "ModelSettings ToolOrOutput",
+    "app.ai.tools": "ObjectJsonSchema RunContext Tool ToolDefinition",
+    "app.ai.toolsets": """
+        AbstractToolset AgentToolset ApprovalRequiredToolset CombinedToolset DynamicToolset ExternalToolset
+        FilteredToolset FunctionToolset PrefixedToolset PreparedToolset RenamedToolset ToolsetFunc ToolsetTool
+        WrapperToolset
+    """,
+    "app.ai.usage": "RequestUsage RunUsage UsageLimits",
 }
-_MODULE_OF = {name: module for module, names in _EXPORTS.items() for name in names}
+_MODULE_OF = {name: module for module, names in _EXPORTS.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:

@@ -33,7 +33,9 @@ def read_docstring(function: Callable[..., Any], docstring_format: DocstringForm
     summary: str | None = None
     returns: str | None = None
     parameters: dict[str, str] = {}
-    for section in docstring.parse(style, warnings=False) if style else []:
+    # "int: The price" is a type and a description, not a name and a description.
+    options: dict[str, Any] = {"returns_named_value": False} if style == "google" else {}
+    for section in docstring.parse(style, warnings=False, **options) if style else []:
         if section.kind is griffe.DocstringSectionKind.parameters:
             parameters.update({item.name: item.description for item in section.value})
         elif section.kind is griffe.DocstringSectionKind.returns:

@@ -198,7 +198,7 @@ class ModelRequestNode(AgentNode[AgentDepsT, OutputDataT]):
         messages = messages_to_send(ctx, prepared)
         # What was prepared is in the history already while the answer is on its way.
         ctx.state.message_history[-1] = prepared.message
-        if handler is None:
+        if handler is None or not ctx.deps.steps.streams(model):
             return await model.request(messages, prepared.model_settings, prepared.parameters)
         async with model.request_stream(
             messages, prepared.model_settings, prepared.parameters, run_context

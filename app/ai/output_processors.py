@@ -129,7 +129,8 @@ class UnionProcessor:
         self.options = {option.name: option for option in options}
         if len(self.options) != len(options):
             raise UserError("Two outputs have the same name; give one of the types or functions another name")
-        kinds: Any = Literal.__getitem__(tuple(self.options))
+        literal: Any = Literal
+        kinds = literal[tuple(self.options)]
         choice: Any = _typed_dict("Choice", {"kind": kinds, "data": dict[str, Any]})
         self._envelope: TypeAdapter[Any] = TypeAdapter(_typed_dict("Choices", {"result": choice}))
         self.json_schema = _choice_schema(options)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from app.ai.messages import ModelRequest, ModelResponse, ToolCallPart
-    from app.ai.models import ModelRequestParameters
+    from app.ai.models import Model, ModelRequestParameters
     from app.ai.run_context import RunContext
     from app.ai.settings import ModelSettings
     from app.ai.toolsets import AbstractToolset
@@ -46,6 +46,10 @@ class Steps:
         """Prepare one request and ask the model."""
         request = await prepare()
         return request, await send(request)
+
+    def streams(self, model: Model) -> bool:
+        """Whether a request is streamed when somebody handles its events."""
+        return True
 
     def reserve(self, calls: Sequence[ToolCallPart]) -> None:
         """Learn which tool calls are about to be executed, in the order of the response."""

@@ -40,7 +40,7 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
         self,
         model: Model | KnownModelName | None = None,
         *,
-        output_type: OutputSpec[OutputDataT] = cast("OutputSpec[OutputDataT]", str),  # noqa: B008 - the plain type str
+        output_type: OutputSpec[OutputDataT] = str,
         instructions: AgentInstructions[AgentDepsT] = None,
         system_prompt: str | Sequence[str] = (),
         deps_type: type[AgentDepsT] = NoneType,
@@ -260,4 +260,4 @@ def _budgets(retries: int | AgentRetries | None) -> tuple[int, int]:
 
 
 def _as_toolset(toolset: AgentToolset[Any]) -> AbstractToolset[Any]:
-    return toolset if isinstance(toolset, AbstractToolset) else DynamicToolset(toolset)
+    return cast("AbstractToolset[Any]", toolset) if isinstance(toolset, AbstractToolset) else DynamicToolset(toolset)

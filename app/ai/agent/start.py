@@ -22,6 +22,7 @@ from app.ai.output import OutputSpec
 from app.ai.output_schema import OutputSchema, output_schema
 from app.ai.run import AgentRun
 from app.ai.run_state import AgentModelSettings, GraphAgentDeps, GraphAgentState, RunState, build_run_context
+from app.ai.settings import ToolChoice
 from app.ai.steps import Steps, current_steps
 from app.ai.tool_manager import ToolManager
 from app.ai.toolsets import AbstractToolset, CombinedToolset
@@ -135,7 +136,7 @@ def _settings_layers(
     if "model_settings" in overrides:
         layers = [overrides["model_settings"]]
     for layer in layers:
-        choice = layer.get("tool_choice") if isinstance(layer, dict) else None
+        choice: ToolChoice = None if layer is None or callable(layer) else layer.get("tool_choice")
         if choice == "required" or isinstance(choice, list):
             raise UserError(
                 "A fixed tool_choice of 'required' or a list of tools would let no run end; "
