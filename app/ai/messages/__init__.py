@@ -8,22 +8,47 @@ import pydantic
 
 from app.ai.messages.content import (
     MULTI_MODAL_CONTENT_TYPES,
-    AudioUrl,
-    BinaryContent,
-    BinaryImage,
     CachePoint,
-    DocumentUrl,
-    FileUrl,
-    ForceDownloadMode,
-    ImageUrl,
     MultiModalContent,
     TextContent,
     ToolReturn,
     ToolReturnContent,
-    UploadedFile,
     UserContent,
-    VideoUrl,
     is_multi_modal_content,
+)
+from app.ai.messages.deltas import (
+    ModelResponsePartDelta,
+    ProviderDetailsDelta,
+    TextPartDelta,
+    ThinkingPartDelta,
+    ToolCallPartDelta,
+)
+from app.ai.messages.events import (
+    AgentStreamEvent,
+    BuiltinToolCallEvent,
+    BuiltinToolResultEvent,
+    FinalResultEvent,
+    FunctionToolCallEvent,
+    FunctionToolResultEvent,
+    HandleResponseEvent,
+    ModelResponseStreamEvent,
+    OutputToolCallEvent,
+    OutputToolResultEvent,
+    PartDeltaEvent,
+    PartEndEvent,
+    PartKind,
+    PartStartEvent,
+)
+from app.ai.messages.files import (
+    AudioUrl,
+    BinaryContent,
+    BinaryImage,
+    DocumentUrl,
+    FileUrl,
+    ForceDownloadMode,
+    ImageUrl,
+    UploadedFile,
+    VideoUrl,
 )
 from app.ai.messages.request import (
     BaseToolReturnPart,
@@ -53,27 +78,6 @@ from app.ai.messages.response import (
     TextPart,
     ThinkingPart,
     ToolCallPart,
-)
-from app.ai.messages.streaming import (
-    AgentStreamEvent,
-    BuiltinToolCallEvent,
-    BuiltinToolResultEvent,
-    FinalResultEvent,
-    FunctionToolCallEvent,
-    FunctionToolResultEvent,
-    HandleResponseEvent,
-    ModelResponsePartDelta,
-    ModelResponseStreamEvent,
-    OutputToolCallEvent,
-    OutputToolResultEvent,
-    PartDeltaEvent,
-    PartEndEvent,
-    PartKind,
-    PartStartEvent,
-    ProviderDetailsDelta,
-    TextPartDelta,
-    ThinkingPartDelta,
-    ToolCallPartDelta,
 )
 
 ModelMessage: TypeAlias = Annotated[ModelRequest | ModelResponse, pydantic.Discriminator("kind")]

@@ -11,7 +11,7 @@ import pydantic
 import pydantic_core
 from pydantic import AliasChoices, Field
 
-from app.ai.messages.content import BinaryContent, BinaryImage, NarrowedBinary
+from app.ai.messages.files import BinaryContent, BinaryImage, NarrowedBinary
 from app.ai.messages.request import BaseToolReturnPart, ToolPartKind
 from app.ai.reprs import repr_without_defaults
 from app.ai.stamps import generate_tool_call_id, now_utc
