@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 _CELL_WIDTH = 60
+_ID_WIDTH = 36
 
 
 def answer(value: Any) -> None:
@@ -33,7 +34,10 @@ def table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    shown = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        # An id is for copying: never shortened, however narrow the terminal is.
+        shown.add_column(column, min_width=_ID_WIDTH if column == "run_id" else None, overflow="fold")
     for row in rows:
         shown.add_row(*(Text(_short(_cell(row.get(column)))) for column in columns))
     Console().print(shown)
@@ -52,7 +56,7 @@ def progress(event: Mapping[str, Any], *, show_text: bool) -> None:
             note(f"· step {event['step']}: {part.get('tool_name', 'tool')}({_short(_cell(part.get('args')))})")
         case "part_start" | "part_delta" if show_text:
             note(_text_of(data), end="")
-        case "part_end" if show_text:
+        case "part_end" if show_text and data.get("part", {}).get("part_kind") == "text":
             note("")
         case _:
             pass

@@ -27,7 +27,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunId = Annotated[str, typer.Argument(metavar="RUN_ID")]
 
 DEFAULT_URL = "http://127.0.0.1:8000"
-_LIST_COLUMNS = ("run_id", "agent", "status", "reason", "created_at", "requests", "tool_calls")
+_LIST_COLUMNS = ("run_id", "agent", "status", "reason", "created_at")
 _STEP_COLUMNS = ("step", "kind", "name", "outcome", "attempts", "input_tokens", "output_tokens", "duration_ms")
 
 

@@ -18,7 +18,7 @@ import psycopg
 import pytest
 
 from app.db.engine import libpq_url
-from tests.api.conftest import until
+from tests.api.conftest import Stage, until
 
 START_SECONDS = 40.0
 
@@ -199,3 +199,25 @@ def test_migrate_without_a_server_says_what_to_check(launch: Start) -> None:
     migration = launch("migrate", url="postgresql://nobody@127.0.0.1:9/none")
     assert migration.process.wait(30) == 1
     assert "check DATABASE_URL" in migration.stderr.read_text()
+
+
+def test_following_goes_on_when_the_api_was_killed_and_is_back(
+    launch: Start, database: psycopg.Connection, tmp_path: Path
+) -> None:
+    first = launch("api")
+    first.ready()
+    run_id = start_run(first.url, "hello")["run_id"]
+    command = [sys.executable, "-m", "app.cli", "runs", "follow", run_id, "--url", first.url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as follower:
+        progress = follower.stderr
+        assert progress is not None
+        until(lambda: progress.readline() == "· queued\n")
+        first.process.kill()
+        first.process.wait()
+        second = launch("api", "--port", str(first.port))
+        stage = Stage(database)
+        stage.say(run_id, "meanwhile")
+        stage.succeed(run_id, "the answer")
+        answer, _ = follower.communicate(timeout=40)
+    assert (follower.returncode, answer) == (0, "the answer\n")
+    assert second.process.poll() is None

@@ -44,7 +44,7 @@ def test_only_limits_that_were_given_are_handed_on() -> None:
     request = StartRun.model_validate(
         {"agent": "demo", "prompt": "x", "usage_limits": {"request_limit": None, "tool_calls_limit": 3}}
     )
-    assert request.limits_json() == {"request_limit": None, "tool_calls_limit": 3}
+    assert request.limits() == UsageLimits(request_limit=None, tool_calls_limit=3)
 
 
 @given(created_at=st.integers(0, 2**53 - 1), run_id=st.text(st.characters(exclude_characters="\0", codec="utf-8")))
@@ -67,7 +67,9 @@ def test_the_last_page_has_no_cursor() -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(), max_size=3), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(), max_size=3), inner, max_size=3)
+    ),
     max_leaves=10,
 )
 
