@@ -20,6 +20,7 @@ from typing import Any, cast
 import pytest
 from mcp_types import BlobResourceContents, CallToolResult, EmbeddedResource
 
+from app.ai import Agent
 from app.ai.exceptions import ModelRetry
 from app.ai.mcp import (
     CallToolFunc,
@@ -30,7 +31,16 @@ from app.ai.mcp import (
     MCPServerUnavailable,
 )
 from app.ai.mcp.content import tool_result
-from app.ai.messages import BinaryContent
+from app.ai.messages import (
+    BinaryContent,
+    ModelMessage,
+    ModelResponse,
+    RetryPromptPart,
+    TextPart,
+    ToolCallPart,
+    ToolReturnPart,
+)
+from app.ai.models.function import AgentInfo, FunctionModel
 from app.ai.run_context import RunContext
 from app.ai.usage import RunUsage
 
@@ -236,6 +246,22 @@ async def test_the_time_server_from_pypi_answers() -> None:
     assert now["timezone"] == "Asia/Tokyo"
 
 
+async def test_an_agent_calls_mcp_tools_and_learns_of_their_failures() -> None:
+    def answer(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        last = messages[-1].parts[-1]
+        match last:
+            case RetryPromptPart(content=str(reason)) if reason.endswith("no luck"):
+                return ModelResponse(parts=[ToolCallPart("demo_add", {"a": 1, "b": 2})])
+            case ToolReturnPart(content={"total": total}):
+                return ModelResponse(parts=[TextPart(f"the sum is {total}")])
+            case _:
+                return ModelResponse(parts=[ToolCallPart("demo_fail", {"reason": "no luck"})])
+
+    agent = Agent(FunctionModel(answer), toolsets=[stdio(tool_prefix="demo")])
+    assert (await agent.run("go")).output == "the sum is 3.0"
+    assert children() == set()
+
+
 # --- connections
 
 
@@ -282,6 +308,19 @@ def test_one_server_object_serves_several_event_loops() -> None:
             return await server.direct_call_tool("echo", {"text": "x"})
 
     assert [asyncio.run(use()), asyncio.run(use())] == ["x", "x"]
+
+
+async def test_nothing_is_left_of_closed_connections() -> None:
+    async def use() -> tuple[int, int]:
+        async with stdio() as server:
+            await server.direct_call_tool("echo", {"text": "x"})
+            with pytest.raises(MCPCallLost):
+                await server.direct_call_tool("crash", {"exit_code": 1})
+            await server.direct_call_tool("echo", {"text": "x"})
+        return len(os.listdir("/proc/self/fd")), len(asyncio.all_tasks())
+
+    first = await use()
+    assert await use() == first
 
 
 async def test_a_server_that_died_between_calls_is_replaced(server: MCPServerStdio) -> None:
