@@ -48,6 +48,8 @@ def read_response(recorded: Envelope) -> ModelResponse:
 def returned(value: Any) -> Envelope:
     """The outcome of a tool that returned. Raises ResultNotSerializable for what JSON cannot hold."""
     try:
+        # The adapters would turn NaN into null without a word.
+        to_json(value.return_value if isinstance(value, ToolReturn) else value)
         if isinstance(value, ToolReturn):
             return {"outcome": "returned", "return": to_json(_tool_return.dump_python(value, mode="json"))}
         return {"outcome": "returned", "result": to_json(_content.dump_python(value, mode="json"))}

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.ai.messages import UserContent
+from app.ai.usage import UsageLimits
 
 
 class HistoryLink(BaseModel):
@@ -28,5 +29,5 @@ class RunInput(BaseModel):
     history: list[HistoryLink] = Field(default_factory=list[HistoryLink])
     model: str | None = None
     model_settings: dict[str, Any] | None = None
-    usage_limits: dict[str, int | None] | None = None
+    usage_limits: UsageLimits | None = None
     metadata: dict[str, Any] | None = None

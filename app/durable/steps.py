@@ -17,7 +17,8 @@ from dbos import StepReservation
 from pydantic import TypeAdapter
 
 from app.ai.exceptions import ModelRetry
-from app.ai.messages import AgentStreamEvent, ModelResponse, ToolCallPart
+from app.ai.messages import AgentStreamEvent, ModelResponse, PartEndEvent, PartStartEvent, ToolCallPart
+from app.ai.models import Model
 from app.ai.run_context import RunContext
 from app.ai.steps import PreparedRequest, Steps, use_steps
 from app.ai.toolsets import AbstractToolset
@@ -69,6 +70,8 @@ class DurableSteps(Steps):
             plan.head["request"] = envelopes.request_json(request)
             with _live(events):
                 response = await send(request)
+            if not self.streams(ctx.model):
+                _emit_parts(events, response)
             return {"outcome": "returned", "response": envelopes.response_json(response)}
 
         envelope = await self.journal.perform(plan, ask)
@@ -76,6 +79,10 @@ class DurableSteps(Steps):
             raise failure
         request = prepared[0] if prepared else envelopes.read_request(envelope["request"])
         return request, envelopes.read_response(envelope["response"])
+
+    def streams(self, model: Model) -> bool:
+        """A model that cannot stream is asked for the whole answer; its events follow at once."""
+        return model.can_stream
 
     def reserve(self, calls: Sequence[ToolCallPart]) -> None:
         for call in calls:
@@ -111,6 +118,12 @@ class DurableSteps(Steps):
         if envelope["outcome"] == "retry":
             raise ModelRetry(envelope["result"])
         return adapter.validate_python(envelope["result"])
+
+
+def _emit_parts(events: StepEvents, response: ModelResponse) -> None:
+    for index, part in enumerate(response.parts):
+        events.emit_stream_event(PartStartEvent(index=index, part=part))
+        events.emit_stream_event(PartEndEvent(index=index, part=part))
 
 
 @contextmanager

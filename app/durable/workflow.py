@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from dbos import DBOS
 from pydantic import TypeAdapter
@@ -20,7 +20,7 @@ from app.ai.messages import ModelRequest
 from app.ai.run import AgentRunResult
 from app.ai.steps import use_steps
 from app.ai.tools import DeferredToolRequests, DeferredToolResults
-from app.ai.usage import RunUsage, UsageLimits
+from app.ai.usage import RunUsage
 from app.durable import history, names
 from app.durable.dbos_internals import ControlError, OwnershipLost, current_owner
 from app.durable.decisions import decide
@@ -56,7 +56,7 @@ class RunExecutor:
             "conversation_id": run.conversation_id,
             "model": run.model,
             "model_settings": run.model_settings,
-            "usage_limits": UsageLimits(**run.usage_limits) if run.usage_limits is not None else None,
+            "usage_limits": run.usage_limits,
             "metadata": run.metadata,
             "usage": RunUsage(),
             "event_stream_handler": follow_model,
@@ -138,7 +138,8 @@ def way_out(error: BaseException, run_id: str) -> BaseException:
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
     if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        for inner in group.exceptions:
             yield from _leaves(inner)
     else:
         yield error

@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from app.ai.messages import AudioUrl, DocumentUrl, ImageUrl, UserContent, VideoUrl
 from app.ai.settings import ModelSettings
+from app.ai.usage import UsageLimits
 
 MAX_TIMEOUT_SECONDS = 30 * 24 * 3600
 
@@ -118,9 +119,9 @@ class StartRun(BaseModel):
         """The model settings as JSON."""
         return None if self.model_settings is None else _MODEL_SETTINGS.dump_python(self.model_settings, mode="json")
 
-    def limits_json(self) -> dict[str, int | None] | None:
-        """The usage limits that were given."""
-        return None if self.usage_limits is None else self.usage_limits.model_dump(exclude_unset=True)
+    def limits(self) -> UsageLimits | None:
+        """The usage limits that were given, with defaults for the others."""
+        return None if self.usage_limits is None else UsageLimits(**self.usage_limits.model_dump(exclude_unset=True))
 
     def fingerprint(self) -> str:
         """SHA-256 of the request in canonical JSON; requests that mean the same have the same one."""

@@ -146,7 +146,7 @@ class RunService(RunReader):
             history=[HistoryLink(run_id=run.run_id, through_step=run.last_step) for run in earlier],
             model=request.model,
             model_settings=request.settings_json(),
-            usage_limits=request.limits_json(),
+            usage_limits=request.limits(),
             metadata=request.metadata,
         )
         await self._client.enqueue(connection, NewRun(run_id=run_id, input=run, timeout_seconds=request.timeout))

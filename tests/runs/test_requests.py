@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.ai.usage import UsageLimits
 from app.db.runs import PagePosition
 from app.errors import Invalid
 from app.runs.cursor import from_cursor, to_cursor

@@ -132,6 +132,10 @@ class FunctionModel(Model):
             response.usage = estimate_usage([*messages, response])
         return response
 
+    @property
+    def can_stream(self) -> bool:
+        return self.stream_function is not None
+
     @asynccontextmanager
     async def request_stream(
         self,

@@ -63,6 +63,11 @@ class Model(ABC):
         profile = self._profile(self.model_name) if callable(self._profile) else self._profile
         return profile or DEFAULT_PROFILE
 
+    @property
+    def can_stream(self) -> bool:
+        """Whether `request_stream` works."""
+        return type(self).request_stream is not Model.request_stream
+
     @abstractmethod
     async def request(
         self,

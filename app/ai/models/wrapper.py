@@ -57,6 +57,10 @@ class WrapperModel(Model):
     ) -> ModelResponse:
         return await self.wrapped.request(messages, model_settings, model_request_parameters)
 
+    @property
+    def can_stream(self) -> bool:
+        return self.wrapped.can_stream
+
     @asynccontextmanager
     async def request_stream(
         self,

@@ -1,0 +1,225 @@
+"""Agents whose every effect leaves a line in a file, so that a driver can count effects outside the processes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from app.ai import Agent, RunContext
+from app.ai.mcp import MCPServerStdio
+from app.ai.messages import ModelMessage, ModelRequest, ModelResponse, ToolReturnPart, UserPromptPart
+from app.ai.models.function import AgentInfo, DeltaToolCall, DeltaToolCalls, FunctionModel
+
+EFFECTS = "HOLDFAST_TEST_EFFECTS"
+ANSWER = ["All ", "of ", "it ", "was ", "done, ", "in ", "order."]
+
+
+def effect(name: str, key: str | None) -> None:
+    """One line a effect; a line this short is written whole or not at all."""
+    with Path(os.environ[EFFECTS]).open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"name": name, "key": key, "pid": os.getpid()}) + "\n")
+
+
+def prompt_of(messages: list[ModelMessage]) -> str:
+    """The newest prompt."""
+    prompts = [
+        part.content
+        for message in messages
+        if isinstance(message, ModelRequest)
+        for part in message.parts
+        if isinstance(part, UserPromptPart)
+    ]
+    return str(prompts[-1])
+
+
+def returns_of(messages: list[ModelMessage]) -> list[ToolReturnPart]:
+    """What the tools of the last turn answered."""
+    last = messages[-1]
+    return [part for part in last.parts if isinstance(part, ToolReturnPart)]
+
+
+def calls(*named: tuple[str, dict[str, Any]]) -> DeltaToolCalls:
+    """Tool calls of one response, with ids that tests can name."""
+    return {
+        index: DeltaToolCall(name=name, json_args=json.dumps(args), tool_call_id=f"call-{name}")
+        for index, (name, args) in enumerate(named)
+    }
+
+
+async def road_model(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str | DeltaToolCalls]:
+    """First both tools, then an answer in pieces, slowly enough for each piece to be stored on its own."""
+    if not any(isinstance(message, ModelResponse) for message in messages):
+        effect("model-1", None)
+        yield calls(("record", {"note": "n"}), ("effect", {"path": os.environ[EFFECTS], "note": "mcp"}))
+        return
+    effect("model-2", None)
+    for piece in ANSWER:
+        yield piece
+        await asyncio.sleep(0.05)
+
+
+mcp_server = MCPServerStdio(
+    sys.executable,
+    ["-m", "app.agents.demo.mcp_server"],
+    id="recorder",
+    idempotent_tools={"effect"},
+    cwd=str(Path(__file__).parents[2]),
+)
+road = Agent(FunctionModel(stream_function=road_model), name="road", toolsets=[mcp_server])
+
+
+@road.tool(idempotent=True)
+async def record(ctx: RunContext[None], note: str) -> str:
+    """Leave a line."""
+    effect("record", ctx.idempotency_key)
+    return f"recorded {note}"
+
+
+async def careful_model(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str | DeltaToolCalls]:
+    """Pays once, then tells what became of it."""
+    if not any(isinstance(message, ModelResponse) for message in messages):
+        yield calls(("pay", {"amount": 7}), ("note", {}))
+        return
+    yield f"paid: {sorted(str(part.content) for part in returns_of(messages))}"
+
+
+careful = Agent(FunctionModel(stream_function=careful_model), name="careful")
+
+
+@careful.tool
+async def pay(ctx: RunContext[None], amount: int) -> str:
+    """Must never happen twice by itself."""
+    effect("pay", ctx.idempotency_key)
+    return f"paid {amount}"
+
+
+@careful.tool
+async def note(ctx: RunContext[None]) -> str:
+    """A sibling that is done at once."""
+    effect("note", ctx.idempotency_key)
+    return "noted"
+
+
+async def patient_model(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str]:
+    """Streams for as many tenths of a second as the prompt says."""
+    effect("patient-start", None)
+    for number in range(int(prompt_of(messages))):
+        yield f"{number} "
+        await asyncio.sleep(0.1)
+    effect("patient-end", None)
+
+
+patient = Agent(FunctionModel(stream_function=patient_model), name="patient")
+
+
+async def naughty_model(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str | DeltaToolCalls]:
+    """Calls the tool that the prompt names, then says goodbye."""
+    if not any(isinstance(message, ModelResponse) for message in messages[-2:]):
+        yield calls((prompt_of(messages), {}))
+        return
+    yield "bye"
+
+
+naughty = Agent(FunctionModel(stream_function=naughty_model), name="naughty")
+
+
+@naughty.tool_plain
+async def leaks_cancelled() -> str:
+    """As a library with a broken cancel scope does."""
+    raise asyncio.CancelledError
+
+
+@naughty.tool_plain
+async def exits() -> str:
+    """As a script does."""
+    sys.exit(3)
+
+
+@naughty.tool_plain
+def exits_in_thread() -> str:
+    """As a script does, outside the event loop."""
+    sys.exit(3)
+
+
+@naughty.tool_plain
+async def interrupts() -> str:
+    """As a shell does."""
+    raise KeyboardInterrupt
+
+
+@naughty.tool_plain
+async def raises() -> str:
+    """As any code may."""
+    raise ZeroDivisionError("a tool divided by zero")
+
+
+@naughty.tool_plain
+async def returns_no_json() -> Any:
+    """What no database can hold."""
+    effect("no-json", None)
+    return {"file": sys.stdout}
+
+
+@naughty.tool_plain
+async def returns_nan() -> float:
+    """A number that JSON does not have."""
+    return float("nan")
+
+
+@naughty.tool_plain
+async def returns_too_much() -> str:
+    """More than a step may hold."""
+    return "x" * (9 * 1024 * 1024)
+
+
+@naughty.tool_plain
+async def returns_odd_text() -> str:
+    """What Postgres does not take in jsonb."""
+    return "a\x00b\ud800c"
+
+
+async def silent_model(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+    """Answers nothing."""
+    return ModelResponse(parts=[])
+
+
+silent = Agent(FunctionModel(silent_model), name="silent")
+
+
+async def memory_model(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str]:
+    """Tells which prompts it can see."""
+    seen = [part.content for message in messages for part in message.parts if isinstance(part, UserPromptPart)]
+    yield json.dumps(seen)
+
+
+memory = Agent(FunctionModel(stream_function=memory_model), name="memory")
+
+
+class Blocker:
+    """A stream that tells when it is closed."""
+
+    async def __call__(self, messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str]:
+        effect("stream-open", None)
+        try:
+            yield "first "
+            await asyncio.sleep(600)
+        finally:
+            effect("stream-closed", None)
+
+
+blocked = Agent(FunctionModel(stream_function=Blocker().__call__), name="blocked")
+
+AGENTS = {
+    "road": road,
+    "careful": careful,
+    "patient": patient,
+    "naughty": naughty,
+    "silent": silent,
+    "memory": memory,
+    "blocked": blocked,
+}

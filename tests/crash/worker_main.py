@@ -1,0 +1,52 @@
+"""A worker that kills itself, with SIGKILL, at the point that the driver wrote into a file for the run.
+
+<dir>/<run id> holds "<step>:<point>"; points: before (the boundary), begun (attempt committed, body not started),
+performed (effect done, nothing recorded), recorded.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from app.durable import journal
+from app.durable.events import StepEvents
+from app.durable.journal import Body, Envelope, Journal, StepPlan
+from app.durable.worker import run_worker
+from app.settings import load_settings
+from app.telemetry import set_up_logging
+from tests.crash.agents import AGENTS
+
+CRASHES = "HOLDFAST_TEST_CRASHES"
+
+perform = journal.Journal.perform
+
+
+def crash_here(run_id: str, step: int, point: str) -> None:
+    order = Path(os.environ[CRASHES], run_id)
+    if order.exists() and order.read_text() == f"{step}:{point}":
+        # Renamed first: the survivor must get through.
+        order.rename(order.with_suffix(".done"))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def perform_or_die(self: Journal, plan: StepPlan, body: Body) -> Envelope:
+    async def inside(events: StepEvents) -> Envelope:
+        crash_here(self.run_id, plan.step, "begun")
+        envelope = await body(events)
+        crash_here(self.run_id, plan.step, "performed")
+        return envelope
+
+    crash_here(self.run_id, plan.step, "before")
+    envelope = await perform(self, plan, inside)
+    crash_here(self.run_id, plan.step, "recorded")
+    return envelope
+
+
+if __name__ == "__main__":
+    Journal.perform = perform_or_die
+    settings = load_settings()
+    set_up_logging(settings.log_level)
+    sys.exit(run_worker(settings, AGENTS))
