@@ -312,6 +312,27 @@ async def test_a_reasoning_model_gets_its_effort_and_no_sampling_settings():
     assert "temperature" not in body
 
 
+@pytest.mark.parametrize(
+    ("name", "thinking", "effort"),
+    [("gpt-5", True, "medium"), ("gpt-5", False, None), ("gpt-5.1", False, "none"), ("gpt-4o", "high", None)],
+)
+async def test_thinking_becomes_an_effort_where_the_model_thinks(name: str, thinking: Any, effort: str | None):
+    profile = OpenAIProvider(api_key=KEY, base_url="https://api.openai.com/v1").model_profile(name)
+    assert isinstance(profile, OpenAIModelProfile)
+    _, body = await ask(settings={"thinking": thinking}, profile=profile)
+    assert body.get("reasoning_effort") == effort
+
+
+async def test_a_server_without_enforcement_is_not_asked_for_it():
+    profile = OpenAIModelProfile(
+        openai_supports_strict_tool_definition=False, openai_supports_tool_choice_required=False
+    )
+    parameters = ModelRequestParameters(function_tools=[WEATHER])
+    _, body = await ask(settings={"tool_choice": "required"}, parameters=parameters, profile=profile)
+    assert "strict" not in body["tools"][0]["function"]
+    assert body["tool_choice"] == "auto"
+
+
 async def test_native_output_is_asked_for_by_schema():
     schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
     output = OutputObjectDefinition(schema, name="place", description="Where")
@@ -465,6 +486,12 @@ async def test_an_unreachable_server_is_an_api_error(monkeypatch: pytest.MonkeyP
     async with OpenAIChatModel("m", provider=OpenAIProvider(base_url="http://127.0.0.1:1/v1", api_key=KEY)) as model:
         with pytest.raises(ModelAPIError, match=r"Could not reach http://127\.0\.0\.1:1/v1"):
             await model.request(HELLO, None, PLAIN)
+
+
+@pytest.mark.parametrize("status", [200, 400])
+async def test_an_answer_that_breaks_off_is_an_api_error(status: int):
+    with pytest.raises(ModelAPIError):
+        await ask(Answer(b'{"choices": [', status, cut=True))
 
 
 async def test_a_silent_server_runs_into_the_timeout():

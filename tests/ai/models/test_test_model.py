@@ -8,18 +8,25 @@ import pytest
 
 from app.ai.exceptions import UserError
 from app.ai.messages import (
+    BinaryContent,
+    FilePart,
+    ImageUrl,
     ModelMessage,
     ModelRequest,
     ModelResponse,
     PartDeltaEvent,
     PartStartEvent,
     RetryPromptPart,
+    TextContent,
     TextPart,
     TextPartDelta,
+    ThinkingPart,
     ToolCallPart,
     ToolReturnPart,
+    UserPromptPart,
 )
 from app.ai.models import ModelRequestParameters
+from app.ai.models.estimated_usage import estimate_text, estimate_usage
 from app.ai.models.schema_sample import SchemaSample
 from app.ai.models.test import TestModel
 from app.ai.output_modes import OutputObjectDefinition
@@ -121,6 +128,23 @@ async def test_the_last_parameters_can_be_looked_at():
 async def test_usage_counts_words():
     response = await TestModel(custom_output_text="one two").request(PROMPT, None, ModelRequestParameters())
     assert response.usage == RequestUsage(input_tokens=51, output_tokens=2)
+
+
+def test_every_kind_of_content_counts_towards_the_estimate():
+    history: list[ModelMessage] = [
+        ModelRequest(
+            [
+                UserPromptPart(["two words", TextContent("one"), BinaryContent(b"four", media_type="image/png")]),
+                ToolReturnPart("t", "one"),
+                RetryPromptPart("again", tool_name="t"),
+                UserPromptPart([ImageUrl("u.png")]),
+            ]
+        ),
+        ModelResponse([ThinkingPart("hm"), ToolCallPart("t", {}), FilePart(BinaryContent(b"ab", media_type="a/b"))]),
+    ]
+    retry_words = estimate_text(RetryPromptPart("again", tool_name="t").model_response())
+    assert estimate_usage(history) == RequestUsage(input_tokens=50 + 7 + 1 + retry_words, output_tokens=1 + 2 + 2)
+    assert estimate_text("  ") == 0
 
 
 async def test_text_streams_word_by_word():
