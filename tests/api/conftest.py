@@ -142,9 +142,7 @@ class Stage:
         """Append text deltas as a model step would, with the hint that tells the tailers."""
         events = [{"type": "part_delta", "step": 1, "attempt": 1, "data": {"text": text}} for text in texts]
         with self._connection.transaction():
-            self._connection.execute(
-                "select holdfast.number_events(%s, %s)", [run_id, Jsonb(events)]
-            )
+            self._connection.execute("select holdfast.number_events(%s, %s)", [run_id, Jsonb(events)])
         self._connection.execute("select pg_notify('holdfast_events', %s)", [run_id])
 
 
