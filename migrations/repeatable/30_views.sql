@@ -35,7 +35,8 @@ from holdfast.steps as step
 where step.kind in ('tool', 'mcp') and step.tool is not null
 union all
 -- Begun and not recorded: still running here, or lost with its worker.
-select tried.run_id, tried.step, tried.tool_call_id, tried.name, null, tried.input, null,
+select tried.run_id, tried.step, tried.tool_call_id, substr(tried.name, strpos(tried.name, ':') + 1), null,
+       tried.input, null,
        case when run.status = 'PENDING' and run.executor_id = tried.executor_id then 'running' else 'unknown' end,
        null, tried.attempt, tried.attempt, tried.started_at, null, null
 from holdfast.attempts as tried

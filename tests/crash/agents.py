@@ -93,7 +93,8 @@ careful = Agent(FunctionModel(stream_function=careful_model), name="careful")
 
 @careful.tool
 async def pay(ctx: RunContext[None], amount: int) -> str:
-    """Must never happen twice by itself."""
+    """Must never happen twice by itself. Slower than its sibling, which is recorded when this one is lost."""
+    await asyncio.sleep(0.3)
     effect("pay", ctx.idempotency_key)
     return f"paid {amount}"
 

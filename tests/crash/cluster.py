@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.ai.ids import uuid7
 from app.db.engine import dbos_url, make_engine
+from app.db.outage import through_outage
 from app.durable.client import NewRun, RunClient
 from app.durable.inputs import RunInput
 from tests.crash.agents import EFFECTS
@@ -128,8 +129,11 @@ class Cluster:
         return run_id
 
     async def query(self, statement: str, **values: Any) -> list[Row]:
-        async with self.engine.connect() as connection:
-            return [dict(row) for row in (await connection.execute(text(statement), values)).mappings()]
+        async def ask(_again: bool) -> list[Row]:
+            async with self.engine.connect() as connection:
+                return [dict(row) for row in (await connection.execute(text(statement), values)).mappings()]
+
+        return await through_outage(ask)
 
     async def run(self, run_id: str) -> Row:
         """The run as `holdfast.runs` shows it."""

@@ -34,7 +34,6 @@ async def test_the_call_is_not_repeated_and_the_given_result_finishes_the_run(cl
     assert await decide(cluster.engine, run_id, PAY, {"result": "paid 7"}, decided_by="test") is Decided.recorded
     run = await cluster.finished(run_id)
     assert (run["status"], run["output"]) == ("succeeded", "paid: ['noted', 'paid 7']")
-    # The sibling may have been interrupted by the kill too; it waits, or runs, on its own account: once.
     assert cluster.effect_counts() == {"pay": 1, "note": 1}
     assert [step["kind"] for step in await cluster.steps(run_id) if step["kind"] == "decision"] == ["decision"]
     events = [event["type"] for event in await cluster.events(run_id)]
