@@ -39,10 +39,11 @@ async def resolve(value: Any) -> Any:
 
 
 def wants_context(function: Callable[..., Any], *, other_arguments: int = 0) -> bool:
-    """Whether `function` takes a context before its `other_arguments` positional ones."""
+    """Whether `function` needs a context before its `other_arguments` positional ones."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     parameters = inspect.signature(function).parameters.values()
-    return sum(parameter.kind in kinds for parameter in parameters) > other_arguments
+    required = [parameter for parameter in parameters if parameter.default is parameter.empty]
+    return sum(parameter.kind in kinds for parameter in required) > other_arguments
 
 
 async def call_with_optional_context(function: Callable[..., Any], ctx: RunContext[Any], *args: Any) -> Any:

@@ -131,13 +131,29 @@ def _read_signature(function: Callable[..., Any], name: str) -> tuple[inspect.Si
     annotated = function.func if isinstance(function, partial) else function
     if not inspect.isroutine(annotated) and not isinstance(annotated, type):
         annotated = type(annotated).__call__
+    return signature, _read_annotations(annotated, name)
+
+
+def _read_annotations(function: Any, name: str) -> dict[str, Any]:
     try:
-        return signature, get_type_hints(annotated, include_extras=True)
+        return get_type_hints(function, include_extras=True)
+    except NameError:
+        pass  # it may be a name that is local to where the tool is registered
+    try:
+        return get_type_hints(function, localns=_names_around_registration(), include_extras=True)
     except NameError as err:
         raise UserError(
             f"Tool {name!r} has an annotation that cannot be resolved: {err}. "
             "Import that name at the top of the module, outside `if TYPE_CHECKING`."
         ) from err
+
+
+def _names_around_registration() -> dict[str, Any]:
+    """The local names where a tool is being registered: its annotations may name types that are defined there."""
+    frame = inspect.currentframe()
+    while frame is not None and str(frame.f_globals.get("__name__", "")).startswith("app.ai."):
+        frame = frame.f_back
+    return dict(frame.f_locals) if frame is not None else {}
 
 
 def _check_context(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, get_origin, get_type_hints
 
 import pydantic_core
@@ -102,6 +103,11 @@ class ObjectProcessor:
     def function(self) -> Callable[..., Any] | None:
         return self.function_schema.function if self.function_schema else None
 
+    @property
+    def is_none(self) -> bool:
+        """Whether this is the plain None."""
+        return self.function_schema is None and self.result_type is NoneType
+
     def validate(self, text: str, *, context: Any = None) -> dict[str, Any]:
         return self.validate_json(text, context=context)
 
@@ -126,14 +132,14 @@ class UnionProcessor:
     """One of several structured outputs, sent as `{"result": {"kind": …, "data": …}}`."""
 
     def __init__(self, options: Sequence[ObjectProcessor]):
-        self.options = {option.name: option for option in options}
-        if len(self.options) != len(options):
-            raise UserError("Two outputs have the same name; give one of the types or functions another name")
+        self.options: dict[str, ObjectProcessor] = {}
+        for option in options:
+            self.options[free_name(option.name, self.options)] = option
         literal: Any = Literal
         kinds = literal[tuple(self.options)]
         choice: Any = _typed_dict("Choice", {"kind": kinds, "data": dict[str, Any]})
         self._envelope: TypeAdapter[Any] = TypeAdapter(_typed_dict("Choices", {"result": choice}))
-        self.json_schema = _choice_schema(options)
+        self.json_schema = _choice_schema(self.options)
         self.result_type: Any = _union([option.result_type for option in options])
 
     @property
@@ -163,6 +169,15 @@ async def run_output_validators(
 def object_processor(output: Any) -> ObjectProcessor:
     """The processor of a type, or of a function whose arguments the model fills in."""
     return _function_processor(output) if _is_function(output) else _type_processor(output)
+
+
+def free_name(name: str, taken: Container[str]) -> str:
+    """The name, with a number added if it is taken."""
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name}_{number}"
+    return free
 
 
 def unfenced(text: str) -> str:
@@ -239,17 +254,17 @@ def _or_json_string(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
         return handler(parsed)
 
 
-def _choice_schema(options: Sequence[ObjectProcessor]) -> dict[str, Any]:
+def _choice_schema(options: Mapping[str, ObjectProcessor]) -> dict[str, Any]:
     definitions: dict[str, Any] = {}
     choices: list[dict[str, Any]] = []
-    for option in options:
+    for kind, option in options.items():
         data = dict(option.json_schema)
         for name, definition in data.pop("$defs", {}).items():
             if definitions.setdefault(name, definition) != definition:
                 raise UserError(f"Two outputs use different types named {name!r}; rename one of them")
         choice = {
             "type": "object",
-            "properties": {"kind": {"type": "string", "const": option.name}, "data": data},
+            "properties": {"kind": {"type": "string", "const": kind}, "data": data},
             "required": ["kind", "data"],
             "additionalProperties": False,
         }

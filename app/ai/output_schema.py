@@ -30,6 +30,7 @@ from app.ai.output_processors import (
     TextFunction,
     TextProcessor,
     UnionProcessor,
+    free_name,
     object_processor,
 )
 from app.ai.profiles import ModelProfile
@@ -102,14 +103,9 @@ class OutputToolset(AbstractToolset[AgentDepsT]):
         return await self.processors[name].call(tool_args, ctx)
 
     def _free_name(self, name: str, *, given: str | None) -> str:
-        if name not in self.processors:
-            return name
-        if given is not None:
+        if given is not None and given in self.processors:
             raise UserError(f"Two outputs are named {name!r}; give one of them another `ToolOutput(name=...)`")
-        number = 2
-        while f"{name}_{number}" in self.processors:
-            number += 1
-        return f"{name}_{number}"
+        return free_name(name, self.processors)
 
 
 def _tool_name(processor: ObjectProcessor, name: str | None, several: bool) -> str:
@@ -269,7 +265,7 @@ def _let_model_choose(
     schema: OutputSchema[Any], toolset: OutputToolset[Any], name: str | None, description: str | None
 ) -> None:
     """Let the model's profile decide: by tool, or as JSON like a NativeOutput or PromptedOutput of these types."""
-    options = [processor for processor in toolset.processors.values() if processor.result_type is not NoneType]
+    options = [processor for processor in toolset.processors.values() if not processor.is_none]
     schema.mode = "auto"
     schema.json, schema.object_definition = _json_output(options, name, description)
 

@@ -216,7 +216,7 @@ async def test_a_run_opens_its_toolsets_and_the_agent_keeps_them_open():
     assert counting.log == ["enter", "exit"]
     async with agent, agent:
         await agent.run("go")
-    assert counting.log == ["enter", "exit"] + ["enter", "enter", "exit", "exit"]
+    assert counting.log == ["enter", "exit", "enter", "enter", "exit", "exit"]
 
 
 async def test_toolsets_that_opened_are_closed_when_a_later_one_does_not():
@@ -243,7 +243,7 @@ async def test_a_dynamic_toolset_is_chosen_for_each_step_and_changed_cleanly():
 
 async def test_a_dynamic_toolset_may_be_chosen_once_or_be_none():
     asked: list[int] = []
-    model, script = scripted(call("temperature", {"city": "Rome"}), "done", "done")
+    model, _script = scripted(call("temperature", {"city": "Rome"}), "done", "done")
     agent = Agent(model)
 
     @agent.toolset(per_run_step=False, id="dynamic")
