@@ -29,7 +29,7 @@ async def test_views_have_the_documented_columns_and_no_others(engine: AsyncEngi
         "select table_name, string_agg(column_name, ', ' order by ordinal_position) from information_schema.columns"
         " where table_schema = 'holdfast' and table_name in (select viewname from pg_views) group by table_name",
     )
-    assert dict(found) == PROMISED
+    assert {table: columns for table, columns in found} == PROMISED
     assert set(PROMISED) == set(VIEWS)
 
 
