@@ -28,7 +28,7 @@ def serve(
     first_prompt: Annotated[str | None, typer.Option(help="Send this to the demo agent and show its answer.")] = None,
 ) -> None:
     """Serve the API and a worker. Brings a Postgres of its own when DATABASE_URL is not set."""
-    with _settings(host=host, port=port) as settings:
+    with settings_or_exit(host=host, port=port) as settings:
         from app.cli.serving import serve_all
         from app.main import database, migrate_database
 
@@ -39,7 +39,7 @@ def serve(
 
 def api(host: Host = None, port: Port = None) -> None:
     """Serve the HTTP API alone; workers execute what it stores."""
-    with _settings(host=host, port=port) as settings:
+    with settings_or_exit(host=host, port=port) as settings:
         from app.main import serve_api
 
         asyncio.run(serve_api(settings))
@@ -50,7 +50,7 @@ def worker(
     with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
 ) -> None:
     """Execute runs. Several workers, here or on other machines, share the work and take over from dead ones."""
-    with _settings() as settings:
+    with settings_or_exit() as settings:
         if number > 1:
             from app.cli.serving import supervise
 
@@ -66,7 +66,7 @@ def worker(
 
 def migrate() -> None:
     """Bring the database to what this version needs. Safe to run at any time, and by several at once."""
-    with _settings() as settings:
+    with settings_or_exit() as settings:
         from app.main import migrate_database
 
         migrate_database(settings)
@@ -74,7 +74,7 @@ def migrate() -> None:
 
 
 @contextmanager
-def _settings(**given: object) -> Generator[Settings]:
+def settings_or_exit(**given: object) -> Generator[Settings]:
     """The settings, with logging set up; what cannot work ends the command with one line instead of a traceback."""
     import psycopg
 

@@ -10,6 +10,6 @@ Postgres. A supervisor that dies takes Postgres along, and the first user to not
 """
 
 from app.db.embedded.attachment import EmbeddedPostgres, attach
-from app.db.embedded.places import EmbeddedPostgresError
+from app.db.embedded.places import EmbeddedPostgresError, packaged_program
 
-__all__ = ["EmbeddedPostgres", "EmbeddedPostgresError", "attach"]
+__all__ = ["EmbeddedPostgres", "EmbeddedPostgresError", "attach", "packaged_program"]

