@@ -16,6 +16,9 @@ T = TypeVar("T")
 EventStreamHandler: TypeAlias = Callable[[RunContext[AgentDepsT], AsyncIterable[AgentStreamEvent]], Awaitable[None]]
 """Reads the events of one model response, or of the tool calls after it; what it leaves unread is dropped."""
 
+Emit: TypeAlias = Callable[[AgentStreamEvent], Awaitable[None]]
+"""Takes what happens as it happens."""
+
 _END: Any = object()
 
 
@@ -61,9 +64,7 @@ async def ignore_event(event: Any) -> None:
 
 
 @asynccontextmanager
-async def feed_handler(
-    handler: EventStreamHandler[Any], ctx: RunContext[Any]
-) -> AsyncGenerator[Callable[[Any], Awaitable[None]]]:
+async def feed_handler(handler: EventStreamHandler[Any], ctx: RunContext[Any]) -> AsyncGenerator[Emit]:
     """Let a handler read, beside the body of the block, what the body emits. Its error fails the block."""
     channel: EventChannel[Any] = EventChannel()
 

@@ -11,7 +11,8 @@ happens next may depend only on messages and on what came through `Steps`, never
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Generic, TypeAlias
@@ -20,21 +21,17 @@ from pydantic import ValidationError
 
 from app.ai.callbacks import function_name
 from app.ai.deferred import DeferredToolResults
-from app.ai.event_stream import drain, feed_handler, ignore_event
-from app.ai.exceptions import ContentFilterError, ModelRetry, UnexpectedModelBehavior, UserError
+from app.ai.event_stream import Emit, EventStream, EventStreamHandler, drain, feed_handler, ignore_event
+from app.ai.exceptions import ModelRetry, UserError
 from app.ai.graph import BaseNode, End
 from app.ai.history import open_calls, with_unique_call_ids
 from app.ai.messages import (
     AgentStreamEvent,
-    CompactionPart,
-    ModelMessagesTypeAdapter,
     ModelRequest,
     ModelRequestPart,
     ModelResponse,
-    NativeToolCallPart,
     RetryPromptPart,
     SystemPromptPart,
-    TextPart,
     ThinkingPart,
     UserContent,
     UserPromptPart,
@@ -50,6 +47,7 @@ from app.ai.request_preparation import (
     system_prompt_parts,
     with_dynamic_prompts,
 )
+from app.ai.responses import content_filtered, text_of, token_limit_reached
 from app.ai.result import FinalResult
 from app.ai.resume import resumed_answers
 from app.ai.run_context import AgentDepsT, RunContext
@@ -58,7 +56,7 @@ from app.ai.steps import PreparedRequest
 from app.ai.texts import no_action, output_retries_exceeded
 from app.ai.tool_manager import describe_problem
 from app.ai.tool_outcomes import budget_exceeded
-from app.ai.tool_phase import Emit, ToolAnswer, ToolPhase
+from app.ai.tool_phase import ToolAnswer, ToolPhase
 
 
 class AgentNode(
@@ -170,17 +168,31 @@ class ModelRequestNode(AgentNode[AgentDepsT, OutputDataT]):
         if self._being_streamed:
             raise UserError("Finish reading the stream of this node before running it")
         if self._next is None:
-            self._next = await self._ask_model(ctx)
+            self._next = await self._ask_model(ctx, ctx.deps.event_stream_handler)
         return self._next
 
-    async def _ask_model(self, ctx: RunState) -> CallToolsNode[Any, Any]:
+    @asynccontextmanager
+    async def stream(self, ctx: RunState) -> AsyncGenerator[EventStream[AgentStreamEvent]]:
+        """Ask the model and read the events of its response; what is left unread is read at the end of the block."""
+
+        async def produce(emit: Emit) -> None:
+            self._next = await self._ask_model(ctx, partial(_forward, emit))
+
+        self._being_streamed = True
+        async with EventStream[AgentStreamEvent](produce) as events:
+            yield events
+            await drain(events)
+        self._being_streamed = False
+
+    async def _ask_model(self, ctx: RunState, handler: EventStreamHandler[Any] | None) -> CallToolsNode[Any, Any]:
         await self._begin_step(ctx)
         run_context = build_run_context(ctx)
         prepared, response = await ctx.deps.steps.model_request(
             run_context,
             partial(prepare_request, ctx, run_context, self.request),
-            partial(self._send, ctx, run_context),
+            partial(self._send, ctx, run_context, handler),
         )
+        ctx.state.max_tokens = (prepared.model_settings or {}).get("max_tokens")
         return self._finish_step(ctx, prepared.message, response)
 
     async def _begin_step(self, ctx: RunState) -> None:
@@ -192,9 +204,15 @@ class ModelRequestNode(AgentNode[AgentDepsT, OutputDataT]):
         deps.tool_manager = await deps.tool_manager.for_run_step(build_run_context(ctx))
         deps.usage_limits.check_before_request(state.usage)
 
-    async def _send(self, ctx: RunState, run_context: RunContext[Any], prepared: PreparedRequest) -> ModelResponse:
+    async def _send(
+        self,
+        ctx: RunState,
+        run_context: RunContext[Any],
+        handler: EventStreamHandler[Any] | None,
+        prepared: PreparedRequest,
+    ) -> ModelResponse:
         assert prepared.parameters is not None, "a replayed request is not sent"
-        model, handler = ctx.deps.model, ctx.deps.event_stream_handler
+        model = ctx.deps.model
         messages = messages_to_send(ctx, prepared)
         # What was prepared is in the history already while the answer is on its way.
         ctx.state.message_history[-1] = prepared.message
@@ -232,6 +250,11 @@ class ModelRequestNode(AgentNode[AgentDepsT, OutputDataT]):
             ctx.state.usage.requests += 1
 
 
+async def _forward(emit: Emit, ctx: RunContext[Any], events: AsyncIterable[AgentStreamEvent]) -> None:
+    async for event in events:
+        await emit(event)
+
+
 async def _within_limits(response: StreamedResponse, ctx: RunState) -> AsyncIterator[AgentStreamEvent]:
     """The events of a response, for as long as it keeps to the limits on tokens."""
     limits = ctx.deps.usage_limits
@@ -265,6 +288,18 @@ class CallToolsNode(AgentNode[AgentDepsT, OutputDataT]):
                     self._next = await self._settle(ctx, emit)
         return self._next
 
+    @asynccontextmanager
+    async def stream(self, ctx: RunState) -> AsyncGenerator[EventStream[AgentStreamEvent]]:
+        """Answer the tool calls and read the events; what is left unread is read at the end of the block."""
+
+        async def produce(emit: Emit) -> None:
+            if self._next is None:
+                self._next = await self._settle(ctx, emit)
+
+        async with EventStream[AgentStreamEvent](produce) as events:
+            yield events
+            await drain(events)
+
     async def _settle(self, ctx: RunState, emit: Emit) -> ModelRequestNode[Any, Any] | End[FinalResult[Any]]:
         response = self.model_response
         if response.tool_calls:
@@ -275,7 +310,7 @@ class CallToolsNode(AgentNode[AgentDepsT, OutputDataT]):
         image = next(iter(response.images), None)
         if ctx.deps.output_schema.allows_image and image is not None:
             return await self._end_with(ctx, image)
-        text = _text_of(response)
+        text = text_of(response)
         processor = ctx.deps.output_schema.text_processor(ctx.deps.model.profile)
         if text and processor is not None:
             return await self._process_text(ctx, processor, text)
@@ -318,10 +353,10 @@ class CallToolsNode(AgentNode[AgentDepsT, OutputDataT]):
         """What to do with an empty response, or with one that only thinks; None if nothing special."""
         response = self.model_response
         if response.finish_reason == "length":
-            raise _token_limit_reached(ctx, response)
+            raise token_limit_reached(response, ctx.state.max_tokens)
         if not response.parts:
             if response.finish_reason == "content_filter":
-                raise _filtered(response)
+                raise content_filtered(response)
             if ctx.deps.output_schema.allows_none:
                 return await self._end_with(ctx, None)
         processor = ctx.deps.output_schema.text_processor(ctx.deps.model.profile)
@@ -332,7 +367,7 @@ class CallToolsNode(AgentNode[AgentDepsT, OutputDataT]):
     def _earlier_text(self, ctx: RunState) -> str | None:
         """What the model said beside earlier tool calls of this run; it may think that this was its answer."""
         texts = (
-            _text_of(message)
+            text_of(message)
             for message in reversed(ctx.state.message_history)
             if isinstance(message, ModelResponse) and message.run_id == ctx.state.run_id
         )
@@ -399,22 +434,6 @@ def _end(ctx: RunState, result: FinalResult[Any], parts: list[ModelRequestPart])
     return End(result)
 
 
-def _text_of(response: ModelResponse) -> str:
-    """The text after the last call of a provider's own tool; a readable summary if there is no text."""
-    text, summary = "", ""
-    for part in response.parts:
-        match part:
-            case TextPart():
-                text += part.content
-            case NativeToolCallPart():
-                text = ""
-            case CompactionPart():
-                summary += part.content or ""
-            case _:
-                pass
-    return text or summary
-
-
 def _possible_actions(ctx: RunState) -> list[str]:
     schema, profile = ctx.deps.output_schema, ctx.deps.model.profile
     actions: list[str] = []
@@ -427,18 +446,3 @@ def _possible_actions(ctx: RunState) -> list[str]:
     if schema.allows_image:
         actions.append("return an image")
     return actions
-
-
-def _token_limit_reached(ctx: RunState, response: ModelResponse) -> UnexpectedModelBehavior:
-    what = "only thinking" if response.parts else "nothing"
-    return UnexpectedModelBehavior(
-        f"The model reached its token limit and had given {what} until then; raise `max_tokens` in the model "
-        "settings, or the provider's default if it is not set"
-    )
-
-
-def _filtered(response: ModelResponse) -> ContentFilterError:
-    details = response.provider_details or {}
-    reason = details.get("refusal") or details.get("finish_reason") or "no reason given"
-    body = ModelMessagesTypeAdapter.dump_json([response]).decode()
-    return ContentFilterError(f"The provider's content filter stopped the response: {reason}", body)

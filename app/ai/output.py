@@ -48,7 +48,7 @@ OutputTypeOrFunction = TypeAliasType(
 
 TextOutputFunc = TypeAliasType(
     "TextOutputFunc",
-    Callable[[RunContext[Any], str], Awaitable[T_co] | T_co] | Callable[[str], Awaitable[T_co] | T_co],
+    Callable[[str], Awaitable[T_co] | T_co] | Callable[[RunContext[Any], str], Awaitable[T_co] | T_co],
     type_params=(T_co,),
 )
 """Makes the output of the model's text."""

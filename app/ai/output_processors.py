@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import NoneType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, Union, get_origin, get_type_hints
 
 import pydantic_core
 from pydantic import TypeAdapter, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
@@ -140,7 +140,7 @@ class UnionProcessor:
         choice: Any = _typed_dict("Choice", {"kind": kinds, "data": dict[str, Any]})
         self._envelope: TypeAdapter[Any] = TypeAdapter(_typed_dict("Choices", {"result": choice}))
         self.json_schema = _choice_schema(self.options)
-        self.result_type: Any = _union([option.result_type for option in options])
+        self.result_type: Any = union_of([option.result_type for option in options])
 
     @property
     def function(self) -> Callable[..., Any] | None:
@@ -285,8 +285,6 @@ def _return_type(function: Callable[..., Any]) -> Any:
         return Any
 
 
-def _union(types: Sequence[Any]) -> Any:
-    union: Any = types[0]
-    for type_ in types[1:]:
-        union = union | type_
-    return union
+def union_of(types: Sequence[Any]) -> Any:
+    """The union of types that are known only at run time."""
+    return Union[tuple(types)]  # noqa: UP007 - `|` needs them in the source

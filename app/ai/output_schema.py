@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from types import NoneType, UnionType
 from typing import Any, Generic, Literal, Union, cast, get_args, get_origin
 
+from pydantic import TypeAdapter
 from typing_extensions import TypeAliasType
 
 from app.ai.deferred import DeferredToolRequests
 from app.ai.exceptions import UserError
+from app.ai.json_schema import GenerateToolJsonSchema
 from app.ai.messages import BinaryImage
 from app.ai.output import (
     NativeOutput,
@@ -32,6 +34,7 @@ from app.ai.output_processors import (
     UnionProcessor,
     free_name,
     object_processor,
+    union_of,
 )
 from app.ai.profiles import ModelProfile
 from app.ai.run_context import AgentDepsT, RunContext
@@ -142,6 +145,15 @@ class OutputSchema(Generic[OutputDataT]):
         """What makes an output of a response's text, given what `auto` means for the model."""
         mode = profile.default_structured_output_mode if self.mode == "auto" else self.mode
         return self.json if mode in ("native", "prompted") else self.text
+
+    def json_schema(self) -> dict[str, Any]:
+        """The JSON schema of the output."""
+        types = [self.result_type]
+        types += [NoneType] if self.allows_none else []
+        types += [BinaryImage] if self.allows_image and self.result_type is not BinaryImage else []
+        types += [DeferredToolRequests] if self.allows_deferred_tools else []
+        adapter: TypeAdapter[Any] = TypeAdapter(union_of(types))
+        return adapter.json_schema(mode="serialization", schema_generator=GenerateToolJsonSchema)
 
     @property
     def tool_defs(self) -> list[ToolDefinition]:
@@ -284,4 +296,4 @@ def _json_output(
 
 def _result_type(toolset: OutputToolset[Any], text: TextProcessor | None) -> Any:
     types = [processor.result_type for processor in toolset.processors.values()]
-    return Union[tuple([*types, text.result_type] if text else types)]  # noqa: UP007 - made at run time
+    return union_of([*types, text.result_type] if text else types)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import replace
@@ -22,6 +23,7 @@ from app.ai.run_context import RunContext
 from app.ai.run_state import AgentModelSettings, RunState
 from app.ai.settings import ModelSettings, merge_model_settings
 from app.ai.steps import PreparedRequest
+from app.ai.tools import ToolDefinition
 
 
 async def prepare_request(run: RunState, ctx: RunContext[Any], request: ModelRequest) -> PreparedRequest:
@@ -62,7 +64,7 @@ def _parameters(run: RunState, instruction_parts: list[InstructionPart]) -> Mode
     schema = run.deps.output_schema
     definitions = run.deps.tool_manager.tool_defs
     return ModelRequestParameters(
-        function_tools=[definition for definition in definitions if definition.kind != "output"],
+        function_tools=[_with_return_schema(definition) for definition in definitions if definition.kind != "output"],
         output_tools=[definition for definition in definitions if definition.kind == "output"],
         output_mode=schema.mode,
         output_object=schema.object_definition,
@@ -71,6 +73,13 @@ def _parameters(run: RunState, instruction_parts: list[InstructionPart]) -> Mode
         allow_image_output=schema.allows_image,
         instruction_parts=instruction_parts or None,
     )
+
+
+def _with_return_schema(definition: ToolDefinition) -> ToolDefinition:
+    if not definition.include_return_schema or definition.return_schema is None:
+        return definition
+    schema = json.dumps(definition.return_schema, indent=2)
+    return replace(definition, description=f"{definition.description or ''}\n\nReturns:\n\n{schema}".strip())
 
 
 async def _check_counted_tokens(run: RunState, prepared: PreparedRequest) -> None:

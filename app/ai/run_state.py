@@ -39,6 +39,8 @@ class GraphAgentState:
     usage: RunUsage = field(default_factory=RunUsage)
     output_retries_used: int = 0
     run_step: int = 0
+    max_tokens: int | None = None
+    """The limit that the last request set."""
     metadata: dict[str, Any] | None = None
 
 

@@ -6,17 +6,17 @@ recorded results.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
 from app.ai.deferred import DeferredToolRequests, ToolApproved
+from app.ai.event_stream import Emit
 from app.ai.exceptions import ApprovalRequired, CallDeferred, ModelRetry, ToolRetryError, UnexpectedModelBehavior
 from app.ai.messages import (
     FunctionToolCallEvent,
     FunctionToolResultEvent,
-    HandleResponseEvent,
     ModelRequestPart,
     ModelResponse,
     OutputToolCallEvent,
@@ -51,9 +51,6 @@ EndStrategy: TypeAlias = Literal["early", "graceful", "exhaustive"]
 
 ToolAnswer: TypeAlias = Any
 """What a resumed call is answered with: an approval or denial, a value, a `ToolReturn` or a reason to try again."""
-
-Emit: TypeAlias = Callable[[HandleResponseEvent], Awaitable[None]]
-"""Takes what happens as it happens."""
 
 
 @dataclass(kw_only=True)

@@ -22,6 +22,7 @@ from app.ai import (
     RunContext,
     UsageLimitExceeded,
     UsageLimits,
+    UserError,
 )
 from tests.ai.scripted import call, scripted
 
@@ -246,3 +247,50 @@ async def test_a_streamed_request_is_counted_once():
     model, _ = scripted(call("noop"), "done")
     result = await Agent(model, tools=[noop]).run("go", event_stream_handler=Recorder())
     assert result.usage().requests == 2
+
+
+async def test_the_nodes_of_a_run_can_be_streamed_one_by_one():
+    model, script = scripted(call("noop"), "all done")
+    agent = Agent(model, tools=[noop])
+    kinds: list[list[str]] = []
+    async with agent.iter("go") as run:
+        async for node in run:
+            if agent.is_model_request_node(node) or agent.is_call_tools_node(node):
+                async with node.stream(run.ctx) as events:
+                    kinds.append([event.event_kind async for event in events])
+    assert kinds == [
+        ["part_start", "part_end"],
+        ["function_tool_call", "function_tool_result"],
+        ["part_start", "final_result", "part_delta", "part_end"],
+        [],
+    ]
+    assert run.result is not None and run.result.output == "all done "
+    assert len(script.requests) == 2
+
+
+async def test_a_node_that_is_being_streamed_cannot_be_run_and_the_rest_is_read_at_the_end():
+    model, _ = scripted("one two three")
+    agent = Agent(model)
+    async with agent.iter("go") as run:
+        node = await run.next(run.next_node)  # type: ignore[arg-type]
+        assert agent.is_model_request_node(node)
+        async with node.stream(run.ctx) as events:
+            assert (await anext(aiter(events))).event_kind == "part_start"
+            with pytest.raises(UserError, match="Finish reading the stream"):
+                await node.run(run.ctx)
+        successor = await run.next(node)
+        assert agent.is_call_tools_node(successor)
+        assert successor.model_response.text == "one two three "
+
+
+async def test_leaving_the_stream_of_a_node_by_an_error_cancels_the_request():
+    model, _ = scripted("one two three")
+    agent = Agent(model)
+    before = asyncio.all_tasks()
+    with pytest.raises(KeyError):
+        async with agent.iter("go") as run:
+            node = await run.next(run.next_node)  # type: ignore[arg-type]
+            assert agent.is_model_request_node(node)
+            async with node.stream(run.ctx):
+                raise KeyError("mine")
+    assert asyncio.all_tasks() == before

@@ -238,3 +238,16 @@ async def test_a_prompt_of_several_pieces_keeps_their_order():
     await Agent(model).run(["look:", "here"])
     (part,) = script.last_request.parts
     assert isinstance(part, UserPromptPart) and part.content == ["look:", "here"]
+
+
+async def test_system_prompts_can_be_asked_for_without_a_run():
+    agent = Agent(system_prompt="Be kind.")
+
+    @agent.system_prompt(dynamic=True)
+    def name(ctx: RunContext[Any]) -> str:
+        return f"You are {ctx.deps}, asked {ctx.prompt}."
+
+    parts = await agent.system_prompt_parts(deps="Bo", prompt="why", model="test")
+    assert [part.content for part in parts] == ["Be kind.", "You are Bo, asked why."]
+    with pytest.raises(UserError, match="give one by `model`"):
+        await agent.system_prompt_parts()

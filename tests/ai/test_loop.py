@@ -27,6 +27,7 @@ from app.ai import (
     ModelResponse,
     ModelRetry,
     NativeToolCallPart,
+    RequestUsage,
     RetryPromptPart,
     RunContext,
     RunUsage,
@@ -43,6 +44,7 @@ from app.ai import (
     UserPromptPart,
     capture_run_messages,
 )
+from app.ai.models.test import TestModel
 from app.ai.profiles import ModelProfile
 from tests.ai.scripted import call, scripted
 
@@ -79,8 +81,8 @@ async def test_text_is_the_output():
 async def test_the_token_limit_before_any_content_fails_the_run():
     for parts in ([], [ThinkingPart("hm")]):
         model, _ = scripted(ModelResponse(parts, finish_reason="length"))
-        with pytest.raises(UnexpectedModelBehavior, match=r"token limit.*max_tokens"):
-            await Agent(model).run("go")
+        with pytest.raises(UnexpectedModelBehavior, match=r"token limit of 7 .*max_tokens"):
+            await Agent(model).run("go", model_settings={"max_tokens": 7})
 
 
 async def test_a_filtered_response_fails_the_run_with_the_reason_and_the_body():
@@ -535,6 +537,16 @@ async def test_token_limits_end_the_run_and_keep_the_response_in_the_history():
     with capture_run_messages() as messages, pytest.raises(UsageLimitExceeded, match="output_tokens_limit of 2"):
         await Agent(model).run("go", usage_limits=UsageLimits(output_tokens_limit=2))
     assert messages[-1].kind == "response"
+
+
+async def test_tokens_can_be_counted_before_a_request():
+    class Counting(TestModel):
+        async def count_tokens(self, *args: Any) -> RequestUsage:
+            return RequestUsage(input_tokens=1000)
+
+    limits = UsageLimits(input_tokens_limit=100, count_tokens_before_request=True)
+    with pytest.raises(UsageLimitExceeded, match="input_tokens_limit of 100"):
+        await Agent(Counting()).run("go", usage_limits=limits)
 
 
 async def test_a_shared_usage_counts_the_runs_of_delegates_too():

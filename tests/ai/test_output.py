@@ -428,3 +428,15 @@ async def test_the_validation_context_reaches_arguments_and_outputs():
     result = await agent.run("go", deps=10)
     assert result.output.x == 30
     assert [part.content for part in script.last_request.parts] == [20]
+
+
+def test_the_json_schema_of_the_output_covers_everything_it_can_be():
+    agent = Agent(output_type=[City, int, DeferredToolRequests])
+    schema = agent.output_json_schema()
+    assert [option.get("$ref", option.get("type")) for option in schema["anyOf"]] == [
+        "#/$defs/City",
+        "integer",
+        "#/$defs/DeferredToolRequests",
+    ]
+    assert agent.output_json_schema(str) == {"type": "string"}
+    assert agent.output_json_schema(str | None) == {"anyOf": [{"type": "string"}, {"type": "null"}]}  # type: ignore[arg-type]

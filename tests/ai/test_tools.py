@@ -196,3 +196,13 @@ async def test_a_tool_return_inside_a_list_is_refused():
 def test_calls_in_requests_are_the_parts_of_the_response():
     part = ToolCallPart("a", '{"x": 1}', "id-1")
     assert DeferredToolRequests(calls=[part]).calls[0] is part
+
+
+async def test_the_model_is_told_the_return_schema_in_the_description():
+    def price() -> int:
+        """Ask."""
+        return 1
+
+    model, script = scripted("done")
+    await Agent(model, tools=[Tool(price, include_return_schema=True)]).run("go")
+    assert script.infos[0].function_tools[0].description == 'Ask.\n\nReturns:\n\n{\n  "type": "integer"\n}'

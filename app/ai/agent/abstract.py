@@ -21,6 +21,7 @@ from app.ai.loop import CallToolsNode, ModelRequestNode, UserPromptNode
 from app.ai.messages import AgentStreamEvent, UserContent
 from app.ai.models import KnownModelName, Model
 from app.ai.output import OutputDataT, OutputSpec
+from app.ai.output_schema import output_schema
 from app.ai.result import FinalResult
 from app.ai.run import AgentRun, AgentRunResult, AgentRunResultEvent
 from app.ai.run_context import AgentDepsT, RunContext
@@ -77,13 +78,17 @@ class AbstractAgent(Generic[AgentDepsT, OutputDataT], ABC):
     def toolsets(self) -> Sequence[AbstractToolset[AgentDepsT]]:
         """All toolsets, that of the agent's own function tools included."""
 
+    def output_json_schema(self, output_type: OutputSpec[Any] | None = None) -> dict[str, Any]:
+        """The JSON schema of what runs give, or of another output type."""
+        return output_schema(self.output_type if output_type is None else output_type).json_schema()
+
     @overload
     def iter(
         self,
         user_prompt: str | Sequence[UserContent] | None = None,
         *,
         output_type: None = None,
-        **options: Unpack[RunOptions[Any]],
+        **options: Unpack[RunOptions[AgentDepsT]],
     ) -> AbstractAsyncContextManager[AgentRun[AgentDepsT, OutputDataT]]: ...
     @overload
     def iter(
@@ -91,7 +96,7 @@ class AbstractAgent(Generic[AgentDepsT, OutputDataT], ABC):
         user_prompt: str | Sequence[UserContent] | None = None,
         *,
         output_type: OutputSpec[RunOutputDataT],
-        **options: Unpack[RunOptions[Any]],
+        **options: Unpack[RunOptions[AgentDepsT]],
     ) -> AbstractAsyncContextManager[AgentRun[AgentDepsT, RunOutputDataT]]: ...
 
     @abstractmethod
@@ -100,12 +105,12 @@ class AbstractAgent(Generic[AgentDepsT, OutputDataT], ABC):
         user_prompt: str | Sequence[UserContent] | None = None,
         *,
         output_type: OutputSpec[Any] | None = None,
-        **options: Unpack[RunOptions[Any]],
+        **options: Unpack[RunOptions[AgentDepsT]],
     ) -> AbstractAsyncContextManager[AgentRun[AgentDepsT, Any]]:
         """Start a run and go through its nodes one by one."""
 
     @abstractmethod
-    def override(self, **overrides: Unpack[OverrideOptions[Any]]) -> AbstractContextManager[None]:
+    def override(self, **overrides: Unpack[OverrideOptions[AgentDepsT]]) -> AbstractContextManager[None]:
         """Let runs inside the block use these instead, whatever the agent and the arguments of the run say."""
 
     @overload
@@ -115,7 +120,7 @@ class AbstractAgent(Generic[AgentDepsT, OutputDataT], ABC):
         *,
         output_type: None = None,
         event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
-        **options: Unpack[RunOptions[Any]],
+        **options: Unpack[RunOptions[AgentDepsT]],
     ) -> AgentRunResult[OutputDataT]: ...
     @overload
     async def run(
@@ -124,7 +129,7 @@ class AbstractAgent(Generic[AgentDepsT, OutputDataT], ABC):
         *,
         output_type: OutputSpec[RunOutputDataT],
         event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
-        **options: Unpack[RunOptions[Any]],
+        **options: Unpack[RunOptions[AgentDepsT]],
     ) -> AgentRunResult[RunOutputDataT]: ...
 
     async def run(
@@ -133,7 +138,7 @@ class AbstractAgent(Generic[AgentDepsT, OutputDataT], ABC):
         *,
         output_type: OutputSpec[Any] | None = None,
         event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
-        **options: Unpack[RunOptions[Any]],
+        **options: Unpack[RunOptions[AgentDepsT]],
     ) -> AgentRunResult[Any]:
         """Run the agent on a prompt until it has a result."""
         self._infer_name(inspect.currentframe(), options)
@@ -151,7 +156,7 @@ class AbstractAgent(Generic[AgentDepsT, OutputDataT], ABC):
         *,
         output_type: None = None,
         event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
-        **options: Unpack[RunOptions[Any]],
+        **options: Unpack[RunOptions[AgentDepsT]],
     ) -> AgentRunResult[OutputDataT]: ...
     @overload
     def run_sync(
@@ -160,7 +165,7 @@ class AbstractAgent(Generic[AgentDepsT, OutputDataT], ABC):
         *,
         output_type: OutputSpec[RunOutputDataT],
         event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
-        **options: Unpack[RunOptions[Any]],
+        **options: Unpack[RunOptions[AgentDepsT]],
     ) -> AgentRunResult[RunOutputDataT]: ...
 
     def run_sync(
@@ -169,7 +174,7 @@ class AbstractAgent(Generic[AgentDepsT, OutputDataT], ABC):
         *,
         output_type: OutputSpec[Any] | None = None,
         event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
-        **options: Unpack[RunOptions[Any]],
+        **options: Unpack[RunOptions[AgentDepsT]],
     ) -> AgentRunResult[Any]:
         """`run` without async. Raises `UserError` where an event loop is running already."""
         self._infer_name(inspect.currentframe(), options)
@@ -190,7 +195,7 @@ class AbstractAgent(Generic[AgentDepsT, OutputDataT], ABC):
         user_prompt: str | Sequence[UserContent] | None = None,
         *,
         output_type: None = None,
-        **options: Unpack[RunOptions[Any]],
+        **options: Unpack[RunOptions[AgentDepsT]],
     ) -> EventStream[AgentStreamEvent | AgentRunResultEvent[OutputDataT]]: ...
     @overload
     def run_stream_events(
@@ -198,7 +203,7 @@ class AbstractAgent(Generic[AgentDepsT, OutputDataT], ABC):
         user_prompt: str | Sequence[UserContent] | None = None,
         *,
         output_type: OutputSpec[RunOutputDataT],
-        **options: Unpack[RunOptions[Any]],
+        **options: Unpack[RunOptions[AgentDepsT]],
     ) -> EventStream[AgentStreamEvent | AgentRunResultEvent[RunOutputDataT]]: ...
 
     def run_stream_events(
@@ -206,7 +211,7 @@ class AbstractAgent(Generic[AgentDepsT, OutputDataT], ABC):
         user_prompt: str | Sequence[UserContent] | None = None,
         *,
         output_type: OutputSpec[Any] | None = None,
-        **options: Unpack[RunOptions[Any]],
+        **options: Unpack[RunOptions[AgentDepsT]],
     ) -> EventStream[Any]:
         """Run the agent and read all events, the last being `AgentRunResultEvent`.
 
@@ -265,7 +270,7 @@ class AbstractAgent(Generic[AgentDepsT, OutputDataT], ABC):
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> bool | None: ...
 
-    def _infer_name(self, frame: FrameType | None, options: RunOptions[Any]) -> None:
+    def _infer_name(self, frame: FrameType | None, options: RunOptions[AgentDepsT]) -> None:
         """Take the name of the variable that holds the agent in the calling frame, once per run."""
         wanted = options.get("infer_name", True)
         options["infer_name"] = False

@@ -12,23 +12,25 @@ from typing import Any, Self, TypeVar, cast, overload
 
 from typing_extensions import Unpack
 
-from app.ai.agent.abstract import AbstractAgent
+from app.ai.agent.abstract import AbstractAgent, RunOutputDataT
 from app.ai.agent.options import AgentMetadata, AgentRetries, OverrideOptions, RunOptions
 from app.ai.agent.start import start_run
 from app.ai.event_stream import EventStreamHandler
 from app.ai.exceptions import UserError
 from app.ai.instructions import AgentInstructions, Instructions
-from app.ai.messages import UserContent
+from app.ai.messages import ModelMessage, SystemPromptPart, UserContent
 from app.ai.models import KnownModelName, Model, infer_model
 from app.ai.output import OutputDataT, OutputSpec, OutputValidatorFunc
 from app.ai.output_schema import OutputSchema, output_schema
-from app.ai.request_preparation import dynamic_ref
+from app.ai.request_preparation import dynamic_ref, system_prompt_parts
 from app.ai.run import AgentRun
 from app.ai.run_context import AgentDepsT, RunContext
 from app.ai.run_state import AgentModelSettings
+from app.ai.settings import ModelSettings
 from app.ai.tool_phase import EndStrategy
 from app.ai.tools import Tool, ToolFuncEither, ToolOptions
 from app.ai.toolsets import AbstractToolset, AgentToolset, CombinedToolset, DynamicToolset, FunctionToolset, ToolsetFunc
+from app.ai.usage import RunUsage
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
@@ -130,18 +132,35 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
         """What is overridden at this moment."""
         return self._overrides.get({})
 
+    @overload
+    def iter(
+        self,
+        user_prompt: str | Sequence[UserContent] | None = None,
+        *,
+        output_type: None = None,
+        **options: Unpack[RunOptions[AgentDepsT]],
+    ) -> AbstractAsyncContextManager[AgentRun[AgentDepsT, OutputDataT]]: ...
+    @overload
+    def iter(
+        self,
+        user_prompt: str | Sequence[UserContent] | None = None,
+        *,
+        output_type: OutputSpec[RunOutputDataT],
+        **options: Unpack[RunOptions[AgentDepsT]],
+    ) -> AbstractAsyncContextManager[AgentRun[AgentDepsT, RunOutputDataT]]: ...
+
     def iter(
         self,
         user_prompt: str | Sequence[UserContent] | None = None,
         *,
         output_type: OutputSpec[Any] | None = None,
-        **options: Unpack[RunOptions[Any]],
+        **options: Unpack[RunOptions[AgentDepsT]],
     ) -> AbstractAsyncContextManager[AgentRun[AgentDepsT, Any]]:
         self._infer_name(inspect.currentframe(), options)
         return start_run(self, user_prompt, output_type, options)
 
     @contextmanager
-    def override(self, **overrides: Unpack[OverrideOptions[Any]]) -> Generator[None]:
+    def override(self, **overrides: Unpack[OverrideOptions[AgentDepsT]]) -> Generator[None]:
         merged: Any = {**self.overrides, **overrides}
         token = self._overrides.set(merged)
         try:
@@ -211,6 +230,33 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
             return function
 
         return register if func is None else register(func)
+
+    async def system_prompt_parts(
+        self,
+        *,
+        deps: Any = None,
+        model: Model | KnownModelName | None = None,
+        message_history: Sequence[ModelMessage] | None = None,
+        prompt: str | Sequence[UserContent] | None = None,
+        usage: RunUsage | None = None,
+        model_settings: ModelSettings | None = None,
+    ) -> list[SystemPromptPart]:
+        """The system prompts that a run would begin with, without running."""
+        chosen = self.overrides.get("model") or model or self._model
+        if chosen is None:
+            raise UserError("System prompts are made for a model, and the agent has none; give one by `model`")
+        ctx = RunContext[Any](
+            deps=self.overrides.get("deps", deps),
+            model=infer_model(chosen),
+            usage=usage or RunUsage(),
+            agent=self,
+            prompt=prompt,
+            messages=list(message_history or ()),
+            model_settings=model_settings,
+        )
+        return await system_prompt_parts(
+            ctx, self.system_prompts, self.system_prompt_functions, self.dynamic_prompt_functions
+        )
 
     def make_function_toolset(
         self, tools: Sequence[Tool[AgentDepsT] | ToolFuncEither[AgentDepsT, ...]]

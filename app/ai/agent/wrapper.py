@@ -6,11 +6,11 @@ import inspect
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, overload
 
 from typing_extensions import Unpack
 
-from app.ai.agent.abstract import AbstractAgent
+from app.ai.agent.abstract import AbstractAgent, RunOutputDataT
 from app.ai.agent.options import OverrideOptions, RunOptions
 from app.ai.event_stream import EventStreamHandler
 from app.ai.messages import UserContent
@@ -59,17 +59,34 @@ class WrapperAgent(AbstractAgent[AgentDepsT, OutputDataT]):
     def toolsets(self) -> Sequence[AbstractToolset[AgentDepsT]]:
         return self.wrapped.toolsets
 
+    @overload
+    def iter(
+        self,
+        user_prompt: str | Sequence[UserContent] | None = None,
+        *,
+        output_type: None = None,
+        **options: Unpack[RunOptions[AgentDepsT]],
+    ) -> AbstractAsyncContextManager[AgentRun[AgentDepsT, OutputDataT]]: ...
+    @overload
+    def iter(
+        self,
+        user_prompt: str | Sequence[UserContent] | None = None,
+        *,
+        output_type: OutputSpec[RunOutputDataT],
+        **options: Unpack[RunOptions[AgentDepsT]],
+    ) -> AbstractAsyncContextManager[AgentRun[AgentDepsT, RunOutputDataT]]: ...
+
     def iter(
         self,
         user_prompt: str | Sequence[UserContent] | None = None,
         *,
         output_type: OutputSpec[Any] | None = None,
-        **options: Unpack[RunOptions[Any]],
+        **options: Unpack[RunOptions[AgentDepsT]],
     ) -> AbstractAsyncContextManager[AgentRun[AgentDepsT, Any]]:
         self._infer_name(inspect.currentframe(), options)
         return self.wrapped.iter(user_prompt, output_type=output_type, **options)
 
-    def override(self, **overrides: Unpack[OverrideOptions[Any]]) -> AbstractContextManager[None]:
+    def override(self, **overrides: Unpack[OverrideOptions[AgentDepsT]]) -> AbstractContextManager[None]:
         return self.wrapped.override(**overrides)
 
     async def __aenter__(self) -> Self:

@@ -1,0 +1,39 @@
+"""Reading a response that holds no tool calls."""
+
+from __future__ import annotations
+
+from app.ai.exceptions import ContentFilterError, UnexpectedModelBehavior
+from app.ai.messages import CompactionPart, ModelMessagesTypeAdapter, ModelResponse, NativeToolCallPart, TextPart
+
+
+def text_of(response: ModelResponse) -> str:
+    """The text after the last call of a provider's own tool; a readable summary if there is no text."""
+    text, summary = "", ""
+    for part in response.parts:
+        match part:
+            case TextPart():
+                text += part.content
+            case NativeToolCallPart():
+                text = ""
+            case CompactionPart():
+                summary += part.content or ""
+            case _:
+                pass
+    return text or summary
+
+
+def token_limit_reached(response: ModelResponse, max_tokens: int | None) -> UnexpectedModelBehavior:
+    """Why a run fails when the token limit left no content."""
+    given = "only thinking" if response.parts else "nothing"
+    limit = f"its token limit of {max_tokens}" if max_tokens else "the token limit that is its provider's default"
+    return UnexpectedModelBehavior(
+        f"The model reached {limit} and had given {given} until then; raise `max_tokens` in the model settings"
+    )
+
+
+def content_filtered(response: ModelResponse) -> ContentFilterError:
+    """Why a run fails when the provider's filter left no content."""
+    details = response.provider_details or {}
+    reason = details.get("refusal") or details.get("finish_reason") or "no reason given"
+    body = ModelMessagesTypeAdapter.dump_json([response]).decode()
+    return ContentFilterError(f"The provider's content filter stopped the response: {reason}", body)
