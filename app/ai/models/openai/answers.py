@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar, cast
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from app.ai.exceptions import ModelAPIError, ModelHTTPError, UnexpectedModelBehavior
+from app.ai.exceptions import UnexpectedModelBehavior
 from app.ai.messages import FinishReason, ModelResponse, ModelResponsePart, TextPart, ThinkingPart, ToolCallPart
 from app.ai.models.openai.messages import THINKING_FIELDS
 from app.ai.stamps import generate_tool_call_id
 from app.ai.thinking_tags import TextPiece, split_thinking
 from app.ai.usage import RequestUsage
-
-AnswerT = TypeVar("AnswerT", bound=BaseModel)
 
 
 class TokenDetails(BaseModel, extra="allow"):
@@ -139,39 +136,6 @@ _FINISH_REASONS: Mapping[str, FinishReason] = {
 def finish_reason_of(reason: str | None) -> FinishReason | None:
     """Our name for a finish reason, None for an unknown one."""
     return _FINISH_REASONS.get(reason or "")
-
-
-def read_answer(answer_type: type[AnswerT], text: str, model_name: str) -> AnswerT:
-    """Parse an answer. An `error` object raises as the provider's error, anything unfit as UnexpectedModelBehavior."""
-    try:
-        data = json.loads(text)
-    except ValueError as err:
-        raise UnexpectedModelBehavior(f"{model_name} answered something that is no JSON", text[:2000]) from err
-    if isinstance(data, dict) and (error := cast("dict[str, Any]", data).get("error")):
-        raise error_in_answer(error, model_name)
-    try:
-        return answer_type.model_validate(data)
-    except ValidationError as err:
-        wrong = "; ".join(f"{'.'.join(map(str, item['loc'])) or 'answer'}: {item['msg']}" for item in err.errors())
-        raise UnexpectedModelBehavior(f"{model_name} answered JSON of a wrong shape ({wrong})", text[:2000]) from err
-
-
-def error_in_answer(error: Any, model_name: str) -> ModelAPIError:
-    """The exception for an error that came with a status of success."""
-    details = cast("dict[str, Any]", error) if isinstance(error, dict) else {"message": str(error)}
-    for status in (details.get("status_code"), details.get("code")):
-        if str(status).isdecimal() and 400 <= int(str(status)) < 600:
-            return ModelHTTPError(int(str(status)), model_name, details)
-    return ModelAPIError(model_name, f"{model_name} answered with an error: {json.dumps(details)}")
-
-
-def error_body(text: str) -> Any:
-    """What an answer with an error status says: its `error` object if it has one."""
-    try:
-        data = json.loads(text)
-    except ValueError:
-        return text[:2000] or None
-    return cast("dict[str, Any]", data).get("error", data) if isinstance(data, dict) else data
 
 
 def to_response(

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from datetime import datetime
 
-import httpx
-from httpx_sse import EventSource, SSEError
-
-from app.ai.exceptions import ModelAPIError, UnexpectedModelBehavior
+from app.ai.exceptions import UnexpectedModelBehavior
 from app.ai.messages import ModelResponseStreamEvent
-from app.ai.models import StreamedResponse
+from app.ai.models.answers import read_answer
+from app.ai.models.http import HTTPStreamedResponse
 from app.ai.models.openai.answers import (
     AnswerMessage,
     Chunk,
@@ -20,26 +17,18 @@ from app.ai.models.openai.answers import (
     ToolCall,
     finish_reason_of,
     provider_details,
-    read_answer,
 )
 from app.ai.profiles import ModelProfile
-from app.ai.stamps import now_utc
 from app.ai.thinking_tags import TextPiece
 
 _DONE = "[DONE]"
 
 
 @dataclass
-class OpenAIStreamedResponse(StreamedResponse):
+class OpenAIStreamedResponse(HTTPStreamedResponse):
     """A Chat Completions answer that is still being read."""
 
-    http_response: httpx.Response
-    requested_model: str
-    provider: str
-    url: str
-    profile: ModelProfile
-    started_at: datetime = field(default_factory=now_utc)
-    _model_name: str | None = field(default=None, init=False)
+    profile: ModelProfile = field(default_factory=ModelProfile)
     _raw_finish_reason: str | None = field(default=None, init=False)
     _created: float | None = field(default=None, init=False)
     _refusal: str = field(default="", init=False)
@@ -62,33 +51,12 @@ class OpenAIStreamedResponse(StreamedResponse):
             raise UnexpectedModelBehavior(f"{self.requested_model} answered with an empty stream")
 
     async def _chunks(self) -> AsyncGenerator[Chunk]:
-        try:
-            async with aclosing(self._data()) as events:
-                async for data in events:
-                    if data.strip() == _DONE:
-                        return
-                    if data:
-                        yield read_answer(Chunk, data, self.requested_model)
-        except httpx.TransportError as err:
-            # Once the answer has said that it is finished, a rough goodbye loses at most the usage.
-            if self._raw_finish_reason is None:
-                raise ModelAPIError(
-                    self.requested_model, f"The stream of {self.requested_model} broke off: {describe(err)}"
-                ) from err
-        if self._raw_finish_reason is None and not self.cancelled:
-            raise ModelAPIError(
-                self.requested_model, f"The stream of {self.requested_model} ended before the answer was complete"
-            )
-
-    async def _data(self) -> AsyncGenerator[str]:
-        try:
-            async with aclosing(EventSource(self.http_response).aiter_sse()) as events:
-                async for event in events:
-                    yield event.data
-        except SSEError as err:
-            text = (await self.http_response.aread()).decode(errors="replace")
-            read_answer(Chunk, text, self.requested_model)  # an error object tells more than the content type
-            raise UnexpectedModelBehavior(f"{self.requested_model} did not answer with a stream", text[:2000]) from err
+        async with aclosing(self._data()) as events:
+            async for data in events:
+                if data.strip() == _DONE:
+                    self._ended = True
+                    return
+                yield read_answer(Chunk, data, self.requested_model)
 
     def _note(self, chunk: Chunk) -> None:
         """Keep what stands beside the answer itself; counts are totals, so the newest hold."""
@@ -102,6 +70,7 @@ class OpenAIStreamedResponse(StreamedResponse):
         events = self._take(choice.delta) if choice.delta else []
         if choice.finish_reason:
             self._raw_finish_reason = choice.finish_reason
+            self._ended = True
         self.finish_reason = "content_filter" if self._refusal else finish_reason_of(self._raw_finish_reason)
         self.provider_details = provider_details(self._created, self._raw_finish_reason, self._refusal)
         return events
@@ -155,32 +124,8 @@ class OpenAIStreamedResponse(StreamedResponse):
         self._newest_call = place
         return call
 
-    @property
-    def model_name(self) -> str:
-        return self._model_name or self.requested_model
-
-    @property
-    def provider_name(self) -> str:
-        return self.provider
-
-    @property
-    def provider_url(self) -> str:
-        return self.url
-
-    @property
-    def timestamp(self) -> datetime:
-        return self.started_at
-
-    async def close_stream(self) -> None:
-        await self.http_response.aclose()
-
 
 @dataclass(eq=False)
 class _CallInProgress:
     id: str | None = None
     name: str | None = None
-
-
-def describe(err: httpx.TransportError) -> str:
-    """What went wrong with a connection; httpx often leaves the message empty."""
-    return f"{type(err).__name__}{f': {err}' if str(err) else ''}"

@@ -1,0 +1,87 @@
+"""Reading what a provider answers: JSON of a known shape, or an error in any of the forms that providers use."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, TypeVar, cast
+
+from pydantic import BaseModel, ValidationError
+
+from app.ai.exceptions import ModelAPIError, ModelHTTPError, UnexpectedModelBehavior
+
+AnswerT = TypeVar("AnswerT", bound=BaseModel)
+
+_STATUS_OF_ERROR: Mapping[str, int] = {
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "invalid_request_error": 400,
+    "invalid_prompt": 400,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "insufficient_quota": 429,
+    "api_error": 500,
+    "server_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+"""The status that the same error has when it does not come inside an answer."""
+
+
+def read_json(text: str, model_name: str) -> dict[str, Any]:
+    """Parse an answer. An `error` object raises as the provider's error, anything else as UnexpectedModelBehavior."""
+    try:
+        data = json.loads(text)
+    except ValueError as err:
+        raise UnexpectedModelBehavior(f"{model_name} answered something that is no JSON", text[:2000]) from err
+    if isinstance(data, list) and len(items := cast("list[Any]", data)) == 1:
+        data = items[0]
+    if not isinstance(data, dict):
+        raise UnexpectedModelBehavior(f"{model_name} answered JSON of a wrong shape (no object)", text[:2000])
+    answer = cast("dict[str, Any]", data)
+    if error := answer.get("error"):
+        raise error_in_answer(error, model_name)
+    return answer
+
+
+def read_answer(answer_type: type[AnswerT], text: str, model_name: str) -> AnswerT:
+    """Parse an answer of a known shape; raises as `read_json` does."""
+    data = read_json(text, model_name)
+    try:
+        return answer_type.model_validate(data)
+    except ValidationError as err:
+        wrong = "; ".join(f"{'.'.join(map(str, item['loc'])) or 'answer'}: {item['msg']}" for item in err.errors())
+        raise UnexpectedModelBehavior(f"{model_name} answered JSON of a wrong shape ({wrong})", text[:2000]) from err
+
+
+def error_in_answer(error: Any, model_name: str) -> ModelAPIError:
+    """The exception for an error that came with a status of success."""
+    details = cast("dict[str, Any]", error) if isinstance(error, dict) else {"message": str(error)}
+    for status in (details.get("status_code"), details.get("code")):
+        if str(status).isdecimal() and 400 <= int(str(status)) < 600:
+            return ModelHTTPError(int(str(status)), model_name, details)
+    for name in (details.get("code"), details.get("type")):
+        if isinstance(name, str) and name in _STATUS_OF_ERROR:
+            return ModelHTTPError(_STATUS_OF_ERROR[name], model_name, details)
+    return ModelAPIError(model_name, f"{model_name} answered with an error: {json.dumps(details)}")
+
+
+def error_body(text: str, request_id: str | None = None) -> Any:
+    """What an answer with an error status says: its `error` object if it has one, with the request's id."""
+    try:
+        data: Any = json.loads(text)
+    except ValueError:
+        return text[:2000] or None
+    if isinstance(data, list) and data:
+        data = cast("list[Any]", data)[0]
+    if not isinstance(data, dict):
+        return cast("Any", data)
+    answer = cast("dict[str, Any]", data)
+    error: Any = answer.get("error", answer)
+    request_id = answer.get("request_id") or request_id
+    if request_id and isinstance(error, dict):
+        return {**cast("dict[str, Any]", error), "request_id": request_id}
+    return cast("Any", error)

@@ -1,0 +1,127 @@
+"""Tools that providers run themselves; a request offers them in `ModelRequestParameters.native_tools`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from typing_extensions import TypedDict
+
+__all__ = (
+    "AbstractNativeTool",
+    "CodeExecutionTool",
+    "FileSearchTool",
+    "ImageGenerationTool",
+    "MCPServerTool",
+    "MemoryTool",
+    "ToolSearchTool",
+    "WebFetchTool",
+    "WebSearchTool",
+    "WebSearchUserLocation",
+)
+
+
+@dataclass(kw_only=True)
+class AbstractNativeTool:
+    """A tool that the provider runs. A model refuses the ones that its API does not have."""
+
+    kind: str = ""
+
+    @property
+    def unique_id(self) -> str:
+        """What tells this tool from the others of a request."""
+        return self.kind
+
+
+class WebSearchUserLocation(TypedDict, total=False):
+    """Roughly where the user is."""
+
+    city: str
+    country: str
+    """Two letters, as in ISO 3166."""
+    region: str
+    timezone: str
+    """As in the IANA database."""
+
+
+@dataclass(kw_only=True)
+class WebSearchTool(AbstractNativeTool):
+    """Searching the web."""
+
+    search_context_size: Literal["low", "medium", "high"] = "medium"
+    user_location: WebSearchUserLocation | None = None
+    blocked_domains: Sequence[str] | None = None
+    allowed_domains: Sequence[str] | None = None
+    max_uses: int | None = None
+    kind: str = "web_search"
+
+
+@dataclass(kw_only=True)
+class WebFetchTool(AbstractNativeTool):
+    """Reading pages whose addresses stand in the conversation."""
+
+    max_uses: int | None = None
+    allowed_domains: Sequence[str] | None = None
+    blocked_domains: Sequence[str] | None = None
+    enable_citations: bool = False
+    max_content_tokens: int | None = None
+    kind: str = "web_fetch"
+
+
+@dataclass(kw_only=True)
+class CodeExecutionTool(AbstractNativeTool):
+    """Running code in the provider's sandbox."""
+
+    kind: str = "code_execution"
+
+
+@dataclass(kw_only=True)
+class ImageGenerationTool(AbstractNativeTool):
+    """Making images."""
+
+    background: Literal["transparent", "opaque", "auto"] = "auto"
+    output_format: Literal["png", "webp", "jpeg"] | None = None
+    quality: Literal["low", "medium", "high", "auto"] = "auto"
+    size: str | None = None
+    kind: str = "image_generation"
+
+
+@dataclass(kw_only=True)
+class MemoryTool(AbstractNativeTool):
+    """The provider's memory protocol; a function tool named `memory` answers the calls."""
+
+    kind: str = "memory"
+
+
+@dataclass(kw_only=True)
+class MCPServerTool(AbstractNativeTool):
+    """An MCP server that the provider connects to by itself."""
+
+    id: str
+    """The server's name in the conversation."""
+    url: str
+    authorization_token: str | None = None
+    description: str | None = None
+    allowed_tools: list[str] | None = None
+    headers: dict[str, str] | None = None
+    kind: str = "mcp_server"
+
+    @property
+    def unique_id(self) -> str:
+        return f"{self.kind}:{self.id}"
+
+
+@dataclass(kw_only=True)
+class FileSearchTool(AbstractNativeTool):
+    """Searching files that were put into the provider's stores."""
+
+    file_store_ids: Sequence[str]
+    kind: str = "file_search"
+
+
+@dataclass(kw_only=True)
+class ToolSearchTool(AbstractNativeTool):
+    """Searching the tools whose loading is deferred, on the provider's side."""
+
+    kind: str = "tool_search"
