@@ -57,7 +57,7 @@ async def _merge_settings(ctx: RunContext[Any], layers: Sequence[AgentModelSetti
 async def _instruction_parts(run: RunState, ctx: RunContext[Any]) -> list[InstructionPart]:
     parts = await run.deps.instructions.parts(ctx)
     from_tools = await run.deps.tool_manager.get_instructions(ctx)
-    return InstructionPart.sorted([*parts, *(InstructionPart(text, dynamic=True) for text in from_tools)])
+    return InstructionPart.sorted([*parts, *from_tools])
 
 
 def _parameters(run: RunState, instruction_parts: list[InstructionPart]) -> ModelRequestParameters:

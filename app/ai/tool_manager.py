@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from app.ai.callbacks import call_user_function
 from app.ai.exceptions import ModelRetry, ToolRetryError
-from app.ai.messages import RetryPromptPart, ToolCallPart
+from app.ai.messages import InstructionPart, RetryPromptPart, ToolCallPart
 from app.ai.run_context import RunContext
 from app.ai.texts import unknown_tool
 from app.ai.tools import ToolDefinition, ToolKind
@@ -67,11 +67,12 @@ class ToolManager:
         """The definitions of all tools, output tools included."""
         return [tool.tool_def for tool in self.tools.values()]
 
-    async def get_instructions(self, ctx: RunContext[Any]) -> Sequence[str]:
+    async def get_instructions(self, ctx: RunContext[Any]) -> list[InstructionPart]:
         """What the toolsets want the model to know."""
         assert self.step_toolset is not None, "instructions are asked for once the tools of the step are known"
-        texts = await self.step_toolset.get_instructions(ctx)
-        return [texts] if isinstance(texts, str) else texts or ()
+        given = await self.step_toolset.get_instructions(ctx)
+        parts = [given] if isinstance(given, str | InstructionPart) else given or ()
+        return [InstructionPart(part, dynamic=True) if isinstance(part, str) else part for part in parts]
 
     def kind_of(self, call: ToolCallPart) -> ToolKind | Literal["unknown"]:
         """Who answers a call."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, cast
 
 from app.ai.deferred import ToolDenied
@@ -37,6 +37,8 @@ def answer_of(call: ToolCallPart, value: Any) -> Answered:
         case ToolReturn():
             part = ToolReturnPart(call.tool_name, value.return_value, call.tool_call_id, metadata=value.metadata)
             return Answered(part, value.content)
+        case ToolReturnPart():
+            return Answered(replace(value, tool_name=call.tool_name, tool_call_id=call.tool_call_id))
         case ToolDenied():
             return Answered(ToolReturnPart(call.tool_name, value.message, call.tool_call_id, outcome="denied"))
         case ModelRetry():

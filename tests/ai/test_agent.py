@@ -203,16 +203,16 @@ async def test_deps_tools_and_retries_can_be_overridden():
     def other() -> str:
         return "other"
 
-    agent = Agent(TestModel(), tools=[tell])
+    agent = Agent(TestModel(), deps_type=int, tools=[tell])
     assert (await agent.run("go", deps=1)).output == '{"tell":1}'
     with agent.override(deps=2):
         assert (await agent.run("go", deps=1)).output == '{"tell":2}'
         with agent.override(tools=[other]):
-            assert (await agent.run("go")).output == '{"other":"other"}'
-        assert (await agent.run("go")).output == '{"tell":2}'
+            assert (await agent.run("go", deps=1)).output == '{"other":"other"}'
+        assert (await agent.run("go", deps=1)).output == '{"tell":2}'
     model, script = scripted(ModelResponse([]), "done")
     with agent.override(model=model, retries=0), pytest.raises(app.ai.UnexpectedModelBehavior):
-        await agent.run("go", retries=5)
+        await agent.run("go", deps=1, retries=5)
     assert len(script.requests) == 1
 
 

@@ -175,7 +175,7 @@ async def test_the_answer_to_an_output_tool_can_be_replaced_in_a_copy():
 
 async def test_system_prompts_begin_a_conversation_and_are_not_repeated():
     model, script = scripted("one", "two")
-    agent = Agent(model, system_prompt=("Be kind.", "Be brief."))
+    agent = Agent(model, deps_type=str, system_prompt=("Be kind.", "Be brief."))
     agent.system_prompt(lambda: "")
 
     @agent.system_prompt
@@ -190,13 +190,13 @@ async def test_system_prompts_begin_a_conversation_and_are_not_repeated():
 
 async def test_dynamic_system_prompts_are_made_anew_in_a_copy_of_the_history():
     model, script = scripted("one", "two")
-    agent = Agent(model)
+    agent = Agent(model, deps_type=str)
 
     @agent.system_prompt(dynamic=True)
     def name(ctx: RunContext[Any]) -> str | None:
         return ctx.deps and f"You are {ctx.deps}."
 
-    first = await agent.run("a")
+    first = await agent.run("a", deps="")
     (empty, _) = first.all_messages()[0].parts
     assert isinstance(empty, SystemPromptPart) and (empty.content, empty.dynamic_ref) == ("", name.__qualname__)
     second = await agent.run("b", message_history=first.all_messages(), deps="Al")

@@ -50,6 +50,9 @@ class Pair(TypedDict):
     left: int
 
 
+PersonOrPair = TypeAliasType("PersonOrPair", Person | Pair)
+
+
 class Colour(Enum):
     RED = "red"
 
@@ -81,8 +84,7 @@ def test_modes_follow_from_what_is_asked_for():
 
 
 def test_unions_and_sequences_are_flattened_and_named():
-    alias = TypeAliasType("alias", Person | Pair)
-    schema = output_schema([City | int, [alias]])  # type: ignore[list-item]
+    schema = output_schema([City | int, [PersonOrPair]])  # type: ignore[list-item]
     assert tool_names(schema) == [
         "final_result_City",
         "final_result_int",

@@ -70,6 +70,11 @@ class Counting(WrapperToolset[Any]):
         return await super().__aexit__(*args)
 
 
+class Instructed(WrapperToolset[Any]):
+    async def get_instructions(self, ctx: RunContext[Any]) -> str:
+        return "By hand."
+
+
 async def test_a_function_toolset_lists_and_calls_its_functions():
     toolset = weather()
     tools = await toolset.get_tools(context(max_retries=4))
@@ -113,8 +118,9 @@ async def test_instructions_of_a_toolset_are_sent_with_each_request():
         return None
 
     model, script = scripted("done")
-    await Agent(model, instructions="Be kind.", toolsets=[toolset]).run("go")
-    assert script.last_request.instructions == "Be kind.\n\nBe brief.\n\nStep 1."
+    by_hand = Instructed(FunctionToolset())
+    await Agent(model, instructions=["Be kind.", lambda: "Be quick."], toolsets=[by_hand, toolset]).run("go")
+    assert script.last_request.instructions == "Be kind.\n\nBe brief.\n\nBe quick.\n\nBy hand.\n\nStep 1."
 
 
 async def test_combined_toolsets_call_the_toolset_that_a_tool_came_from():

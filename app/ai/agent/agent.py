@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from asyncio import Lock
+from asyncio import AbstractEventLoop, Lock, get_running_loop
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from types import NoneType, TracebackType
 from typing import Any, Self, TypeVar, cast, overload
+from weakref import WeakKeyDictionary
 
 from typing_extensions import Unpack
 
@@ -33,6 +35,15 @@ from app.ai.toolsets import AbstractToolset, AgentToolset, CombinedToolset, Dyna
 from app.ai.usage import RunUsage
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+
+
+@dataclass
+class _Opened:
+    """What `async with agent` keeps open on one event loop, and for how many."""
+
+    users: int = 0
+    exits: AsyncExitStack = field(default_factory=AsyncExitStack)
+    changing: Lock = field(default_factory=Lock)
 
 
 class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
@@ -85,9 +96,8 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
         self.function_toolset = self.make_function_toolset(tools)
         self._user_toolsets = [_as_toolset(toolset) for toolset in toolsets or ()]
         self._overrides: ContextVar[OverrideOptions[Any]] = ContextVar("agent_overrides")
-        self._entering = Lock()
-        self._entered = 0
-        self._exits: AsyncExitStack | None = None
+        # Connections belong to an event loop, and an agent defined in a module may serve several.
+        self._opened: WeakKeyDictionary[AbstractEventLoop, _Opened] = WeakKeyDictionary()
 
     @property
     def model(self) -> Model | KnownModelName | None:
@@ -265,24 +275,25 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
         return FunctionToolset(tools, id="<agent>", max_retries=self.tool_retries, timeout=self.tool_timeout)
 
     async def __aenter__(self) -> Self:
-        async with self._entering:
-            if self._entered == 0:
+        opened = self._opened.setdefault(get_running_loop(), _Opened())
+        async with opened.changing:
+            if opened.users == 0:
                 async with AsyncExitStack() as stack:
                     await stack.enter_async_context(CombinedToolset(self.toolsets))
                     if isinstance(self._model, Model):
                         await stack.enter_async_context(self._model)
-                    self._exits = stack.pop_all()
-            self._entered += 1
+                    opened.exits = stack.pop_all()
+            opened.users += 1
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> bool | None:
-        async with self._entering:
-            self._entered -= 1
-            if self._entered == 0 and self._exits is not None:
-                exits, self._exits = self._exits, None
-                await exits.aclose()
+        opened = self._opened[get_running_loop()]
+        async with opened.changing:
+            opened.users -= 1
+            if opened.users == 0:
+                await opened.exits.aclose()
         return None
 
     def __repr__(self) -> str:

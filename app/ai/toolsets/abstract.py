@@ -5,8 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, Self, TypeAlias
 
+from app.ai.messages import InstructionPart
 from app.ai.run_context import AgentDepsT, RunContext
 from app.ai.tools import ToolDefinition
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from app.ai.toolsets.prefixed import PrefixedToolset
     from app.ai.toolsets.prepared import PreparedToolset
     from app.ai.toolsets.renamed import RenamedToolset
+
+
+ToolsetInstructions: TypeAlias = str | InstructionPart | Sequence[str | InstructionPart] | None
+"""What a toolset wants the model to know."""
 
 
 class SchemaValidatorProt(Protocol):
@@ -94,8 +99,8 @@ class AbstractToolset(ABC, Generic[AgentDepsT]):
         """The toolset for one step of a run; a toolset that answers with another one enters and leaves that itself."""
         return self
 
-    async def get_instructions(self, ctx: RunContext[AgentDepsT]) -> str | Sequence[str] | None:
-        """What the model should know about these tools."""
+    async def get_instructions(self, ctx: RunContext[AgentDepsT]) -> ToolsetInstructions:
+        """What the model should know about these tools. Text counts as dynamic, unlike an `InstructionPart`."""
         return None
 
     @abstractmethod

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from app.ai.exceptions import UserError
+from app.ai.messages import InstructionPart
 from app.ai.run_context import AgentDepsT, RunContext
-from app.ai.toolsets.abstract import AbstractToolset, ToolsetTool
+from app.ai.toolsets.abstract import AbstractToolset, ToolsetInstructions, ToolsetTool
 
 
 @dataclass(kw_only=True)
@@ -51,12 +52,12 @@ class CombinedToolset(AbstractToolset[AgentDepsT]):
     async def for_run_step(self, ctx: RunContext[AgentDepsT]) -> AbstractToolset[AgentDepsT]:
         return self._of([await toolset.for_run_step(ctx) for toolset in self.toolsets])
 
-    async def get_instructions(self, ctx: RunContext[AgentDepsT]) -> Sequence[str] | None:
-        texts: list[str] = []
+    async def get_instructions(self, ctx: RunContext[AgentDepsT]) -> ToolsetInstructions:
+        gathered: list[str | InstructionPart] = []
         for toolset in self.toolsets:
-            text = await toolset.get_instructions(ctx)
-            texts += [text] if isinstance(text, str) else text or ()
-        return texts or None
+            instructions = await toolset.get_instructions(ctx)
+            gathered += [instructions] if isinstance(instructions, str | InstructionPart) else instructions or ()
+        return gathered or None
 
     async def get_tools(self, ctx: RunContext[AgentDepsT]) -> dict[str, ToolsetTool[AgentDepsT]]:
         tools: dict[str, ToolsetTool[AgentDepsT]] = {}

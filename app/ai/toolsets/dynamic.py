@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from app.ai.callbacks import call_user_function
 from app.ai.exceptions import UserError
 from app.ai.run_context import AgentDepsT, RunContext
-from app.ai.toolsets.abstract import AbstractToolset, ToolsetTool
+from app.ai.toolsets.abstract import AbstractToolset, ToolsetInstructions, ToolsetTool
 
 ToolsetFunc: TypeAlias = Callable[
     [RunContext[AgentDepsT]],
@@ -44,7 +44,7 @@ class DynamicToolset(AbstractToolset[AgentDepsT]):
     async def __aexit__(self, *args: Any) -> bool | None:
         return await self._leave(*args)
 
-    async def get_instructions(self, ctx: RunContext[AgentDepsT]) -> str | Sequence[str] | None:
+    async def get_instructions(self, ctx: RunContext[AgentDepsT]) -> ToolsetInstructions:
         return await self._chosen.get_instructions(ctx) if self._chosen else None
 
     async def get_tools(self, ctx: RunContext[AgentDepsT]) -> dict[str, ToolsetTool[AgentDepsT]]:

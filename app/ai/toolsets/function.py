@@ -9,12 +9,12 @@ from typing import Any, TypeVar, cast, overload
 
 from typing_extensions import Unpack
 
-from app.ai.callbacks import call_with_optional_context
 from app.ai.exceptions import ModelRetry, UserError
+from app.ai.instructions import AgentInstructions, Instructions
 from app.ai.run_context import AgentDepsT, RunContext
 from app.ai.texts import tool_timed_out
-from app.ai.tools import SystemPromptFunc, Tool, ToolDefaults, ToolFuncEither, ToolOptions
-from app.ai.toolsets.abstract import AbstractToolset, ToolsetTool
+from app.ai.tools import Tool, ToolDefaults, ToolFuncEither, ToolOptions
+from app.ai.toolsets.abstract import AbstractToolset, ToolsetInstructions, ToolsetTool
 
 ToolFuncT = TypeVar("ToolFuncT", bound=Callable[..., Any])
 
@@ -44,7 +44,7 @@ class FunctionToolset(AbstractToolset[AgentDepsT]):
         id: str | None = None,
         max_retries: int | None = None,
         timeout: float | None = None,
-        instructions: str | SystemPromptFunc[AgentDepsT] | Sequence[str | SystemPromptFunc[AgentDepsT]] | None = None,
+        instructions: AgentInstructions[AgentDepsT] = None,
         **defaults: Unpack[ToolDefaults],
     ):
         """`defaults` are the options of every tool that does not say otherwise; metadata is merged.
@@ -53,7 +53,7 @@ class FunctionToolset(AbstractToolset[AgentDepsT]):
         """
         self._id = id
         self._defaults = defaults
-        self._instructions = _as_list(instructions)
+        self._instructions = Instructions.of(instructions)
         self.max_retries = max_retries
         self.timeout = timeout
         self.tools = {}
@@ -87,7 +87,7 @@ class FunctionToolset(AbstractToolset[AgentDepsT]):
 
     def instructions(self, func: Callable[..., Any], /) -> Callable[..., Any]:
         """Register a function whose text goes into the instructions of each request."""
-        self._instructions.append(func)
+        self._instructions.functions.append(func)
         return func
 
     def add_function(
@@ -110,13 +110,8 @@ class FunctionToolset(AbstractToolset[AgentDepsT]):
             tool.metadata = {**metadata, **(tool.metadata or {})}
         self.tools[tool.name] = tool
 
-    async def get_instructions(self, ctx: RunContext[AgentDepsT]) -> Sequence[str] | None:
-        texts: list[str] = []
-        for item in self._instructions:
-            text = item if isinstance(item, str) else await call_with_optional_context(item, ctx)
-            if text:
-                texts.append(text)
-        return texts or None
+    async def get_instructions(self, ctx: RunContext[AgentDepsT]) -> ToolsetInstructions:
+        return await self._instructions.parts(ctx) or None
 
     async def get_tools(self, ctx: RunContext[AgentDepsT]) -> dict[str, ToolsetTool[AgentDepsT]]:
         tools: dict[str, ToolsetTool[AgentDepsT]] = {}
@@ -167,9 +162,3 @@ class FunctionToolset(AbstractToolset[AgentDepsT]):
             return function
 
         return register if func is None else register(func)
-
-
-def _as_list(instructions: Any) -> list[Any]:
-    if instructions is None:
-        return []
-    return [instructions] if isinstance(instructions, str) or callable(instructions) else list(instructions)

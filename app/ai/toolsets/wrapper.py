@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from app.ai.run_context import AgentDepsT, RunContext
-from app.ai.toolsets.abstract import AbstractToolset, ToolsetTool
+from app.ai.toolsets.abstract import AbstractToolset, ToolsetInstructions, ToolsetTool
 
 
 @dataclass
@@ -37,7 +37,7 @@ class WrapperToolset(AbstractToolset[AgentDepsT]):
     async def for_run_step(self, ctx: RunContext[AgentDepsT]) -> AbstractToolset[AgentDepsT]:
         return self._around(await self.wrapped.for_run_step(ctx))
 
-    async def get_instructions(self, ctx: RunContext[AgentDepsT]) -> str | Sequence[str] | None:
+    async def get_instructions(self, ctx: RunContext[AgentDepsT]) -> ToolsetInstructions:
         return await self.wrapped.get_instructions(ctx)
 
     async def get_tools(self, ctx: RunContext[AgentDepsT]) -> dict[str, ToolsetTool[AgentDepsT]]:
