@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter
 
 from app.ai.exceptions import ApprovalRequired, CallDeferred, ModelRetry
-from app.ai.mcp import MCPCallLost, MCPServer
+from app.ai.mcp import MCPCallLost, MCPServer, MCPServerUnavailable
 from app.ai.messages import (
     FunctionToolCallEvent,
     FunctionToolResultEvent,
@@ -28,6 +31,11 @@ from app.durable.journal import Envelope, StepPlan, failure_of
 from app.durable.serializer import to_json
 from app.durable.steps import DurableSteps
 
+T = TypeVar("T")
+
+UNREACHABLE_PAUSES: Final = (0.5, 2.0)
+"""Seconds between the tries to reach an MCP server."""
+
 _definitions: TypeAdapter[list[ToolDefinition]] = TypeAdapter(list[ToolDefinition])
 _call_event: TypeAdapter[FunctionToolCallEvent] = TypeAdapter(FunctionToolCallEvent)
 
@@ -37,6 +45,18 @@ def durable_toolset(leaf: AbstractToolset[Any], steps: DurableSteps) -> Abstract
     if isinstance(leaf, ExternalToolset):
         return leaf
     return DurableMCPToolset(leaf, steps) if isinstance(leaf, MCPServer) else DurableToolset(leaf, steps)
+
+
+@dataclass
+class KnownTools(WrapperToolset[Any]):
+    """Remembers the definitions of a run's tools: what a person answers for a call is checked against them."""
+
+    steps: DurableSteps
+
+    async def get_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:
+        tools = await super().get_tools(ctx)
+        self.steps.tools |= {name: tool.tool_def for name, tool in tools.items()}
+        return tools
 
 
 @dataclass
@@ -67,7 +87,7 @@ class DurableToolset(WrapperToolset[Any]):
         try:
             envelope = await self.steps.journal.perform(plan, call)
         except OutcomeUnknown:
-            raise CallDeferred(metadata={"waiting_for": "outcome_unknown"}) from None
+            raise CallDeferred(metadata=self._lost(plan)) from None
         if (failure := failure_of(envelope)) is not None:
             raise failure
         return envelopes.read_result(envelope)
@@ -97,7 +117,15 @@ class DurableToolset(WrapperToolset[Any]):
         )
 
     def _inner_context(self, ctx: RunContext[Any], plan: StepPlan) -> RunContext[Any]:
-        return replace(ctx, idempotency_key=f"{self.steps.run_id}:{plan.step}")
+        return replace(ctx, idempotency_key=self._idempotency_key(plan))
+
+    def _idempotency_key(self, plan: StepPlan) -> str:
+        given = self.steps.idempotency_keys.get(plan.tool_call_id or "")
+        return given or f"{self.steps.run_id}:{plan.step}"
+
+    def _lost(self, plan: StepPlan) -> dict[str, Any]:
+        """What the person who finds out about a lost call gets to know, the key that the tool had included."""
+        return {"waiting_for": "outcome_unknown", "idempotency_key": self._idempotency_key(plan)}
 
 
 @dataclass
@@ -116,16 +144,17 @@ class DurableMCPToolset(DurableToolset):
         return {definition.name: server.tool_for_tool_def(definition) for definition in definitions}
 
     async def _call(self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]) -> Any:
+        call = partial(super()._call, name, tool_args, ctx, tool)
         try:
-            return await super()._call(name, tool_args, ctx, tool)
+            return await _once_reachable(call)
         except MCPCallLost as lost:
             if not tool.idempotent:
                 raise OutcomeUnknown(name) from lost
-        return await super()._call(name, tool_args, ctx, tool)
+        return await _once_reachable(call)
 
     async def _list(self, server: MCPServer, label: str, ctx: RunContext[Any]) -> Envelope:
         async def listing(_events: StepEvents) -> Envelope:
-            tools = await server.get_tools(ctx)
+            tools = await _once_reachable(partial(server.get_tools, ctx))
             found = [tool.tool_def for tool in tools.values()]
             return {"outcome": "returned", "result": _definitions.dump_python(found, mode="json")}
 
@@ -136,6 +165,16 @@ class DurableMCPToolset(DurableToolset):
         if (failure := failure_of(envelope)) is not None:
             raise failure
         return envelope
+
+
+async def _once_reachable(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask a server, again after a pause while it cannot be reached: such a call was never carried out."""
+    for pause in UNREACHABLE_PAUSES:
+        try:
+            return await ask()
+        except MCPServerUnavailable:
+            await asyncio.sleep(pause)
+    return await ask()
 
 
 def _called(name: str, args: Any, ctx: RunContext[Any]) -> Event:

@@ -13,6 +13,7 @@ import socket
 import threading
 import uuid
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
@@ -103,7 +104,8 @@ class Worker:
             executor_id=self.identity.executor_id,
             max_step_bytes=self._settings.max_step_bytes,
         )
-        serve_runs(RunExecutor(self._agents, instruments))
+        threads = ThreadPoolExecutor(self._settings.tool_threads, thread_name_prefix="holdfast-tool")
+        serve_runs(RunExecutor(self._agents, instruments, threads))
         DBOS(config=self._dbos_config())
         DBOS.listen_queues([names.RUN_QUEUE])
         # On this loop, so that runs execute here, where the objects made above live.

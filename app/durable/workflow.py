@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -19,6 +20,7 @@ from app.ai import Agent
 from app.ai.messages import ModelRequest
 from app.ai.run import AgentRunResult
 from app.ai.steps import use_steps
+from app.ai.threads import use_executor
 from app.ai.tools import DeferredToolRequests, DeferredToolResults
 from app.ai.usage import RunUsage
 from app.durable import history, names
@@ -29,6 +31,7 @@ from app.durable.inputs import RunInput
 from app.durable.journal import Instruments, Journal
 from app.durable.serializer import to_json
 from app.durable.steps import DurableSteps, follow_model
+from app.telemetry import bind_run
 
 MAX_RECOVERY_ATTEMPTS = 20
 
@@ -42,12 +45,14 @@ class RunExecutor:
 
     agents: Mapping[str, Agent[Any, Any]]
     instruments: Instruments
+    threads: Executor
+    """Where synchronous tools run: never DBOS's own threads, which its checkpoints need."""
 
     async def execute(self, run: RunInput, run_id: str) -> dict[str, Any]:
         """One execution of a run, from its start or from where an earlier execution stopped."""
         agent = self._agent(run.agent)
         steps = DurableSteps(Journal(self.instruments, run_id, current_owner()))
-        with use_steps(steps):
+        with use_steps(steps), use_executor(self.threads):
             result = await self._drive(agent, run, steps)
         return outcome_json(result)
 
@@ -64,7 +69,7 @@ class RunExecutor:
         earlier = await history.load(self.instruments.engine, run.history)
         result = await agent.run(run.prompt, message_history=earlier, **settings)
         while isinstance(result.output, DeferredToolRequests):
-            decided: DeferredToolResults = await decide(steps.journal, result.output, closing_request(result))
+            decided: DeferredToolResults = await decide(steps, result.output, closing_request(result))
             result = await agent.run(message_history=result.all_messages(), deferred_tool_results=decided, **settings)
         return result
 
@@ -109,6 +114,7 @@ async def run_workflow(spec: dict[str, Any]) -> dict[str, Any]:
     run_id = DBOS.workflow_id
     if _executor is None or run_id is None:
         raise RunError("WorkerNotReady", "This process does not execute runs.")
+    bind_run(run_id)
     try:
         return await _executor.execute(RunInput.model_validate(spec), run_id)
     except BaseException as error:

@@ -10,7 +10,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from app.ai import Agent, RunContext
+from pydantic import BaseModel
+
+from app.ai import Agent, RunContext, TextOutput
 from app.ai.mcp import MCPServerStdio
 from app.ai.messages import ModelMessage, ModelRequest, ModelResponse, ToolReturnPart, UserPromptPart
 from app.ai.models.function import AgentInfo, DeltaToolCall, DeltaToolCalls, FunctionModel
@@ -201,6 +203,59 @@ async def memory_model(messages: list[ModelMessage], info: AgentInfo) -> AsyncIt
 memory = Agent(FunctionModel(stream_function=memory_model), name="memory")
 
 
+def shout(text: str) -> str:
+    """An output function."""
+    return text.upper()
+
+
+judge = Agent(FunctionModel(stream_function=memory_model), name="judge", output_type=TextOutput(shout))
+
+
+@judge.system_prompt
+async def law() -> str:
+    """A system prompt that is made anew for each run."""
+    return "Judge."
+
+
+class Verdict(BaseModel):
+    """A structured output."""
+
+    guilty: bool
+
+
+async def chooser_model(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[DeltaToolCalls]:
+    """Looks something up, then decides by an output tool."""
+    if not any(isinstance(message, ModelResponse) for message in messages):
+        yield calls(("lookup", {}))
+    else:
+        yield calls((info.output_tools[0].name, {"guilty": False}))
+
+
+chooser = Agent(FunctionModel(stream_function=chooser_model), name="chooser", output_type=Verdict)
+
+
+@chooser.tool_plain(idempotent=True)
+def lookup() -> list[str]:
+    """A synchronous tool."""
+    return ["a", "b"]
+
+
+async def mcp_model(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str | DeltaToolCalls]:
+    """Calls the MCP tool that the prompt names; ends with what it answered."""
+    if not any(isinstance(message, ModelResponse) for message in messages):
+        yield calls((prompt_of(messages), {"exit_code": 3}))
+    else:
+        yield str([part.content for part in messages[-1].parts])
+
+
+fragile_server = MCPServerStdio(
+    sys.executable, ["-m", "app.agents.demo.mcp_server"], id="fragile", cwd=str(Path(__file__).parents[2])
+)
+fragile = Agent(FunctionModel(stream_function=mcp_model), name="fragile", toolsets=[fragile_server])
+nowhere_server = MCPServerStdio(sys.executable, ["-c", "import sys; sys.exit('no such luck')"], id="nowhere")
+nowhere = Agent(FunctionModel(stream_function=mcp_model), name="nowhere", toolsets=[nowhere_server])
+
+
 class Blocker:
     """A stream that tells when it is closed."""
 
@@ -223,4 +278,8 @@ AGENTS = {
     "silent": silent,
     "memory": memory,
     "blocked": blocked,
+    "fragile": fragile,
+    "nowhere": nowhere,
+    "judge": judge,
+    "chooser": chooser,
 }

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from app.db.waits import Wait, decide
 from tests.crash.cluster import Cluster
 
 pytestmark = [pytest.mark.crash]
@@ -104,6 +105,21 @@ async def test_a_conversation_remembers_earlier_runs_also_a_cancelled_one(one_wo
     history = [{"run_id": first, "through_step": 1}, {"run_id": second, "through_step": 1}]
     third = await one_worker.start_run("memory", "three", conversation_id="talk", history=history)
     assert json.loads((await one_worker.finished(third))["output"]) == ["one", "three"]
+
+
+async def test_an_mcp_server_that_dies_in_a_call_leaves_its_outcome_unknown(one_worker: Cluster) -> None:
+    run_id = await one_worker.start_run("fragile", "crash")
+    waiting = (await one_worker.waiting(run_id))["waiting_for"]
+    assert [(wait["kind"], wait["tool"]) for wait in waiting] == [("outcome_unknown", "crash")]
+    wait = Wait("call-crash", "outcome_unknown", "crash")
+    await decide(one_worker.engine, run_id, wait, {"result": "it crashed"}, decided_by="test")
+    assert (await one_worker.finished(run_id))["output"] == "['it crashed']"
+
+
+async def test_an_mcp_server_that_does_not_start_fails_the_run_with_its_last_words(one_worker: Cluster) -> None:
+    run = await one_worker.finished(await one_worker.start_run("nowhere", "any"))
+    assert (run["status"], run["error"]["type"]) == ("failed", "MCPServerUnavailable")
+    assert "no such luck" in run["error"]["message"]
 
 
 async def test_no_row_of_ours_is_pickled(one_worker: Cluster) -> None:
