@@ -18,14 +18,26 @@ _LOCK_MINE: Final = text(
     "select 1 from dbos.workflow_status where workflow_uuid = :run_id and owner_xid = :owner and status = 'PENDING'"
     " for update"
 )
+# DBOS wakes a delayed run when its delay is over; the run then decides for itself what nobody decided in time.
+_DECIDE_OVERDUE: Final = text(
+    "update holdfast.approvals set decision = default_decision, decided_at = clock_timestamp(), decided_by = 'deadline'"
+    " where run_id = :run_id and step = :step and decided_at is null and deadline <= clock_timestamp()"
+)
 _DECISIONS: Final = text(
     "select tool_call_id, kind, decision from holdfast.approvals"
-    " where run_id = :run_id and tool_call_id = any(:tool_call_ids) and decided_at is not null"
+    " where run_id = :run_id and step = :step and decided_at is not null"
 )
 _ADD_WAIT: Final = text(
-    "insert into holdfast.approvals (run_id, tool_call_id, kind, tool, args, metadata)"
-    " values (:run_id, :tool_call_id, :kind, :tool, cast(:args as jsonb), cast(:metadata as jsonb))"
+    "insert into holdfast.approvals"
+    " (run_id, step, tool_call_id, kind, tool, args, metadata, parameters, default_decision, deadline)"
+    " values (:run_id, :step, :tool_call_id, :kind, :tool, cast(:args as jsonb), cast(:metadata as jsonb),"
+    " cast(:parameters as jsonb), cast(:default_decision as jsonb),"
+    " clock_timestamp() + make_interval(secs => cast(:timeout_seconds as double precision)))"
     " on conflict do nothing"
+)
+_FIRST_DEADLINE: Final = text(
+    "select ceil(extract(epoch from min(deadline)) * 1000)::bigint from holdfast.approvals"
+    " where run_id = :run_id and step = :step and decided_at is null"
 )
 # recovery_attempts counts claims; a wait is no failed recovery, so it gives its claim back.
 _PARK: Final = text(
@@ -38,12 +50,13 @@ _LOCK_RUN: Final = text(
 )
 _DECIDE: Final = text(
     "update holdfast.approvals set decision = cast(:decision as jsonb), decided_at = clock_timestamp(),"
-    " decided_by = :decided_by where run_id = :run_id and tool_call_id = :tool_call_id and kind = :kind"
-    " and decided_at is null"
+    " decided_by = :decided_by where id = :id"
 )
+# The open one of a call that was asked about several times, else the last answer.
 _FIND_WAIT: Final = text(
-    "select decision, decided_at is not null as decided from holdfast.approvals"
+    "select id, decided_at is not null as decided from holdfast.approvals"
     " where run_id = :run_id and tool_call_id = :tool_call_id and kind = :kind"
+    " order by decided_at is null desc, id desc limit 1"
 )
 _STILL_OPEN: Final = text("select count(*) from holdfast.approvals where run_id = :run_id and decided_at is null")
 _WAKE: Final = text(
@@ -54,13 +67,19 @@ _WAKE: Final = text(
 
 @dataclass(frozen=True)
 class Wait:
-    """One thing a run waits for: a tool call that needs a person or a result from outside."""
+    """One thing a run waits for: a tool call that needs a person or a result from outside.
+
+    `parameters` is the JSON schema of the tool's arguments. After `timeout_seconds` the `default_decision` holds.
+    """
 
     tool_call_id: str
     kind: str
     tool: str
     args: Any = None
     metadata: Any = None
+    parameters: Any = None
+    timeout_seconds: float | None = None
+    default_decision: Mapping[str, Any] | None = None
 
 
 class Decided(StrEnum):
@@ -73,30 +92,26 @@ class Decided(StrEnum):
 
 
 async def decisions_or_park(
-    engine: AsyncEngine, run_id: str, owner: str, waits: Sequence[Wait]
+    engine: AsyncEngine, run_id: str, owner: str, step: int, waits: Sequence[Wait]
 ) -> Mapping[str, Any] | None:
     """The decisions of all `waits` by tool call id; or park the run and return None.
 
     Both under the run's row lock, which deciders take too: a decision cannot fall between the look and the parking.
+    `step` is the one that asks: what was decided for another step does not count, so that a decision is used once.
     Raises LookupError when the run is no longer this execution's.
     """
+    here = {"run_id": run_id, "step": step}
     async with engine.begin() as connection:
         if (await connection.execute(_LOCK_MINE, {"run_id": run_id, "owner": owner})).first() is None:
             raise LookupError(run_id)
-        ids = [wait.tool_call_id for wait in waits]
-        rows = await connection.execute(_DECISIONS, {"run_id": run_id, "tool_call_ids": ids})
-        decided = {(row.tool_call_id, row.kind): row.decision for row in rows}
+        await connection.execute(_DECIDE_OVERDUE, here)
+        decided = {(row.tool_call_id, row.kind): row.decision for row in await connection.execute(_DECISIONS, here)}
         if all((wait.tool_call_id, wait.kind) in decided for wait in waits):
             return {wait.tool_call_id: decided[wait.tool_call_id, wait.kind] for wait in waits}
         for wait in waits:
-            values = {
-                **vars(wait),
-                "run_id": run_id,
-                "args": json.dumps(wait.args),
-                "metadata": json.dumps(wait.metadata),
-            }
-            await connection.execute(_ADD_WAIT, values)
-        await connection.execute(_PARK, {"run_id": run_id, "until": _NO_DEADLINE_MS})
+            await connection.execute(_ADD_WAIT, here | _columns(wait))
+        deadline = (await connection.execute(_FIRST_DEADLINE, here)).scalar_one()
+        await connection.execute(_PARK, {"run_id": run_id, "until": deadline or _NO_DEADLINE_MS})
         return None
 
 
@@ -115,8 +130,13 @@ async def decide(
         if found.decided:
             return Decided.already_decided
         await connection.execute(
-            _DECIDE, {**key, "decision": json.dumps(decision, allow_nan=False), "decided_by": decided_by}
+            _DECIDE, {"id": found.id, "decision": json.dumps(decision, allow_nan=False), "decided_by": decided_by}
         )
         if (await connection.execute(_STILL_OPEN, {"run_id": run_id})).scalar_one() == 0:
             await connection.execute(_WAKE, {"run_id": run_id})
         return Decided.recorded
+
+
+def _columns(wait: Wait) -> dict[str, Any]:
+    as_json = ("args", "metadata", "parameters", "default_decision")
+    return {name: json.dumps(value) if name in as_json else value for name, value in vars(wait).items()}

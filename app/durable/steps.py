@@ -21,6 +21,7 @@ from app.ai.messages import AgentStreamEvent, ModelResponse, PartEndEvent, PartS
 from app.ai.models import Model
 from app.ai.run_context import RunContext
 from app.ai.steps import PreparedRequest, Steps, use_steps
+from app.ai.tools import ToolDefinition
 from app.ai.toolsets import AbstractToolset
 from app.durable import envelopes, names
 from app.durable.events import StepEvents
@@ -52,6 +53,8 @@ class DurableSteps(Steps):
         self.journal = journal
         self.run_id = journal.run_id
         self.listed_tools: dict[str, Envelope] = {}
+        self.tools: dict[str, ToolDefinition] = {}
+        self.repetitions: dict[str, str] = {}
         self._reserved: dict[str, StepReservation] = {}
 
     async def model_request(
@@ -94,10 +97,15 @@ class DurableSteps(Steps):
             return self._reserved.pop(tool_call_id)
         return self.journal.reserve()
 
-    def wrap_toolset(self, toolset: AbstractToolset[Any]) -> AbstractToolset[Any]:
-        from app.durable.toolset import durable_toolset  # it needs DurableSteps itself
+    def idempotency_key(self, plan: StepPlan) -> str:
+        """What the tool may tell repeated calls by: made of the step, or a new one when a person let it run again."""
+        repetition = self.repetitions.pop(plan.tool_call_id or "", None)
+        return repetition or f"{self.run_id}:{plan.step}"
 
-        return toolset.visit_and_replace(lambda leaf: durable_toolset(leaf, self))
+    def wrap_toolset(self, toolset: AbstractToolset[Any]) -> AbstractToolset[Any]:
+        from app.durable.toolset import KnownTools, durable_toolset  # they need DurableSteps itself
+
+        return KnownTools(toolset.visit_and_replace(lambda leaf: durable_toolset(leaf, self)), self)
 
     async def callback(self, name: str, result_type: Any, body: Callable[[], Awaitable[T]]) -> T:
         """Record what a user's function answered, as JSON of `result_type`."""

@@ -74,10 +74,11 @@ class DurableToolset(WrapperToolset[Any]):
         self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]
     ) -> Any:
         plan = self._plan(name, tool_args, ctx, tool)
+        key = self.steps.idempotency_key(plan)
 
         async def call(events: StepEvents) -> Envelope:
             try:
-                value = await self._call(name, tool_args, self._inner_context(ctx, plan), tool)
+                value = await self._call(name, tool_args, replace(ctx, idempotency_key=key), tool)
                 outcome = envelopes.returned(value)
             except (ModelRetry, CallDeferred, ApprovalRequired) as signal:
                 value, outcome = signal, envelopes.control_flow(signal)
@@ -87,7 +88,8 @@ class DurableToolset(WrapperToolset[Any]):
         try:
             envelope = await self.steps.journal.perform(plan, call)
         except OutcomeUnknown:
-            raise CallDeferred(metadata=self._lost(plan)) from None
+            # The key is what a person needs to find out what became of the call.
+            raise CallDeferred(metadata={"waiting_for": "outcome_unknown", "idempotency_key": key}) from None
         if (failure := failure_of(envelope)) is not None:
             raise failure
         return envelopes.read_result(envelope)
@@ -115,17 +117,6 @@ class DurableToolset(WrapperToolset[Any]):
             },
             first_events=[_called(name, args, ctx)],
         )
-
-    def _inner_context(self, ctx: RunContext[Any], plan: StepPlan) -> RunContext[Any]:
-        return replace(ctx, idempotency_key=self._idempotency_key(plan))
-
-    def _idempotency_key(self, plan: StepPlan) -> str:
-        given = self.steps.idempotency_keys.get(plan.tool_call_id or "")
-        return given or f"{self.steps.run_id}:{plan.step}"
-
-    def _lost(self, plan: StepPlan) -> dict[str, Any]:
-        """What the person who finds out about a lost call gets to know, the key that the tool had included."""
-        return {"waiting_for": "outcome_unknown", "idempotency_key": self._idempotency_key(plan)}
 
 
 @dataclass

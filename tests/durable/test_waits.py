@@ -14,12 +14,13 @@ from tests.durable.conftest import ClaimedRun, claim, rows
 
 PAY = Wait("call-1", "outcome_unknown", "pay", {"amount": 1})
 SHIP = Wait("call-2", "outcome_unknown", "ship", {})
+STEP = 4
 STATUS = "select status, owner_xid, recovery_attempts from dbos.workflow_status where workflow_uuid = :r"
 
 
 async def test_a_run_parks_until_all_its_waits_are_decided(engine: AsyncEngine, claimed_run: ClaimedRun) -> None:
     run_id = await claimed_run()
-    assert await decisions_or_park(engine, run_id, "owner-1", [PAY, SHIP]) is None
+    assert await decisions_or_park(engine, run_id, "owner-1", STEP, [PAY, SHIP]) is None
     assert await rows(engine, STATUS, r=run_id) == [("DELAYED", None, 0)]
     assert await rows(engine, "select status, jsonb_array_length(waiting_for) from holdfast.runs") == [("waiting", 2)]
     assert await decide(engine, run_id, PAY, {"result": "paid"}, decided_by="test") is Decided.recorded
@@ -27,13 +28,13 @@ async def test_a_run_parks_until_all_its_waits_are_decided(engine: AsyncEngine, 
     assert await decide(engine, run_id, SHIP, {"result": None}, decided_by="test") is Decided.recorded
     assert (await rows(engine, STATUS, r=run_id))[0][0] == "ENQUEUED"
     await claim(engine, run_id, "owner-2", "worker-1")
-    decided = await decisions_or_park(engine, run_id, "owner-2", [PAY, SHIP])
+    decided = await decisions_or_park(engine, run_id, "owner-2", STEP, [PAY, SHIP])
     assert decided == {"call-1": {"result": "paid"}, "call-2": {"result": None}}
 
 
 async def test_of_many_deciders_at_once_exactly_one_is_heard(engine: AsyncEngine, claimed_run: ClaimedRun) -> None:
     run_id = await claimed_run()
-    await decisions_or_park(engine, run_id, "owner-1", [PAY])
+    await decisions_or_park(engine, run_id, "owner-1", STEP, [PAY])
     answers = await asyncio.gather(
         *(decide(engine, run_id, PAY, {"result": number}, decided_by=str(number)) for number in range(8))
     )
@@ -46,11 +47,11 @@ async def test_a_decision_that_comes_while_the_run_is_parking_is_not_lost(
 ) -> None:
     for _ in range(10):
         run_id = await claimed_run()
-        await decisions_or_park(engine, run_id, "owner-1", [PAY])
+        await decisions_or_park(engine, run_id, "owner-1", STEP, [PAY])
         await decide(engine, run_id, PAY, {"result": 1}, decided_by="test")
         await claim(engine, run_id, "owner-2", "worker-1")
         await asyncio.gather(
-            decisions_or_park(engine, run_id, "owner-2", [PAY, SHIP]), decide_when_asked(engine, run_id, SHIP)
+            decisions_or_park(engine, run_id, "owner-2", STEP, [PAY, SHIP]), decide_when_asked(engine, run_id, SHIP)
         )
         assert (await rows(engine, STATUS, r=run_id))[0][0] == "ENQUEUED"
 
@@ -65,7 +66,7 @@ async def test_an_execution_that_lost_its_run_cannot_park_it(engine: AsyncEngine
     run_id = await claimed_run()
     await claim(engine, run_id, "owner-2", "worker-2")
     with pytest.raises(LookupError):
-        await decisions_or_park(engine, run_id, "owner-1", [PAY])
+        await decisions_or_park(engine, run_id, "owner-1", STEP, [PAY])
     assert (await rows(engine, STATUS, r=run_id))[0][:2] == ("PENDING", "owner-2")
 
 
@@ -73,7 +74,7 @@ async def test_cancelling_a_waiting_run_ends_it_and_closes_it_to_decisions(
     engine: AsyncEngine, claimed_run: ClaimedRun, client: RunClient
 ) -> None:
     run_id = await claimed_run()
-    await decisions_or_park(engine, run_id, "owner-1", [PAY])
+    await decisions_or_park(engine, run_id, "owner-1", STEP, [PAY])
     await client.cancel(run_id)
     assert await rows(engine, "select status, waiting_for from holdfast.runs") == [("cancelled", None)]
     assert await decide(engine, run_id, PAY, {"result": 1}, decided_by="test") is Decided.run_not_waiting
