@@ -7,14 +7,13 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import NoneType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, Union, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, Union, cast, get_origin, get_type_hints
 
 import pydantic_core
 from pydantic import TypeAdapter, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from typing_extensions import TypedDict
 
 from app.ai.callbacks import call_with_optional_context, function_name
-from app.ai.exceptions import UserError
 from app.ai.function_schema import AllowPartial, FunctionSchema, NamedValidator, function_schema
 from app.ai.json_schema import GenerateToolJsonSchema, inline_top_reference, is_model_like
 from app.ai.run_context import RunContext
@@ -256,19 +255,7 @@ def _or_json_string(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
 
 def _choice_schema(options: Mapping[str, ObjectProcessor]) -> dict[str, Any]:
     definitions: dict[str, Any] = {}
-    choices: list[dict[str, Any]] = []
-    for kind, option in options.items():
-        data = dict(option.json_schema)
-        for name, definition in data.pop("$defs", {}).items():
-            if definitions.setdefault(name, definition) != definition:
-                raise UserError(f"Two outputs use different types named {name!r}; rename one of them")
-        choice = {
-            "type": "object",
-            "properties": {"kind": {"type": "string", "const": kind}, "data": data},
-            "required": ["kind", "data"],
-            "additionalProperties": False,
-        }
-        choices.append({**choice, "description": option.description} if option.description else choice)
+    choices = [_choice(kind, option, definitions) for kind, option in options.items()]
     schema: dict[str, Any] = {
         "type": "object",
         "properties": {"result": {"anyOf": choices}},
@@ -276,6 +263,37 @@ def _choice_schema(options: Mapping[str, ObjectProcessor]) -> dict[str, Any]:
         "additionalProperties": False,
     }
     return {**schema, "$defs": definitions} if definitions else schema
+
+
+def _choice(kind: str, option: ObjectProcessor, definitions: dict[str, Any]) -> dict[str, Any]:
+    own = option.json_schema.get("$defs", {})
+    # Different types of one name may meet here; the later one gets a number.
+    names = {
+        name: name if definitions.get(name, definition) == definition else free_name(name, definitions)
+        for name, definition in own.items()
+    }
+    definitions.update({names[name]: _with_renamed_references(definition, names) for name, definition in own.items()})
+    data = {key: value for key, value in option.json_schema.items() if key != "$defs"}
+    choice = {
+        "type": "object",
+        "properties": {"kind": {"type": "string", "const": kind}, "data": _with_renamed_references(data, names)},
+        "required": ["kind", "data"],
+        "additionalProperties": False,
+    }
+    return {**choice, "description": option.description} if option.description else choice
+
+
+def _with_renamed_references(schema: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(schema, list):
+        return [_with_renamed_references(item, names) for item in cast("list[Any]", schema)]
+    if not isinstance(schema, dict):
+        return schema
+    fields = cast("dict[str, Any]", schema)
+    renamed = {key: _with_renamed_references(value, names) for key, value in fields.items()}
+    if isinstance(reference := fields.get("$ref"), str):
+        name = reference.removeprefix("#/$defs/")
+        renamed["$ref"] = f"#/$defs/{names.get(name, name)}"
+    return renamed
 
 
 def _return_type(function: Callable[..., Any]) -> Any:

@@ -42,14 +42,14 @@ from app.ai.texts import OUTPUT_TOOL_DESCRIPTION
 from app.ai.tools import ToolDefinition
 from app.ai.toolsets.abstract import AbstractToolset, ToolsetTool
 
-DEFAULT_OUTPUT_TOOL_NAME = "final_result"
+OUTPUT_TOOL_NAME = "final_result"
 _NOT_IN_TOOL_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 class OutputToolset(AbstractToolset[AgentDepsT]):
     """The tools by which a model gives its output."""
 
-    def __init__(self, outputs: Sequence[ToolOutput[Any]], *, name: str | None = None, description: str | None = None):
+    def __init__(self, outputs: Sequence[ToolOutput[Any]]):
         self.max_retries = 1
         """The budget of each tool that has none of its own."""
         self.processors: dict[str, ObjectProcessor] = {}
@@ -58,12 +58,12 @@ class OutputToolset(AbstractToolset[AgentDepsT]):
         for output in outputs:
             processor = object_processor(output.output)
             several = len(outputs) > 1
-            tool_name = self._free_name(output.name or _tool_name(processor, name, several), given=output.name)
+            tool_name = self._free_name(output.name or _tool_name(processor, several), given=output.name)
             self.processors[tool_name] = processor
             self._own_retries[tool_name] = output.max_retries
             self._definitions[tool_name] = ToolDefinition(
                 name=tool_name,
-                description=_describe(processor, output.description or description, several),
+                description=_describe(processor, output.description, several),
                 parameters_json_schema=processor.json_schema,
                 outer_typed_dict_key=processor.outer_key,
                 strict=output.strict,
@@ -111,9 +111,8 @@ class OutputToolset(AbstractToolset[AgentDepsT]):
         return free_name(name, self.processors)
 
 
-def _tool_name(processor: ObjectProcessor, name: str | None, several: bool) -> str:
-    name = name or DEFAULT_OUTPUT_TOOL_NAME
-    return f"{name}_{_NOT_IN_TOOL_NAMES.sub('', processor.name)}" if several else name
+def _tool_name(processor: ObjectProcessor, several: bool) -> str:
+    return f"{OUTPUT_TOOL_NAME}_{_NOT_IN_TOOL_NAMES.sub('', processor.name)}" if several else OUTPUT_TOOL_NAME
 
 
 def _describe(processor: ObjectProcessor, given: str | None, several: bool) -> str:
@@ -167,7 +166,8 @@ class _Outputs:
 
     texts: list[TextProcessor] = field(default_factory=list[TextProcessor])
     tools: list[ToolOutput[Any]] = field(default_factory=list[ToolOutput[Any]])
-    structured: list[Any] = field(default_factory=list[Any])
+    by_tool: bool = False
+    """Whether a `ToolOutput` says that the output comes by tool; bare types leave it to the model's profile."""
     markers: list[NativeOutput[Any] | PromptedOutput[Any]] = field(
         default_factory=list[NativeOutput[Any] | PromptedOutput[Any]]
     )
@@ -179,6 +179,7 @@ class _Outputs:
         match output:
             case ToolOutput():
                 self.tools.append(cast("ToolOutput[Any]", output))
+                self.by_tool = True
             case NativeOutput() | PromptedOutput():
                 self.markers.append(cast("NativeOutput[Any] | PromptedOutput[Any]", output))
             case TextOutput():
@@ -192,31 +193,28 @@ class _Outputs:
             case _ if output is BinaryImage:
                 self.image = True
             case _:
-                self.structured.append(output)
+                self.tools.append(ToolOutput(output))
 
     def check(self) -> None:
         """Raise `UserError` for what cannot go together."""
-        has_structured = bool(self.tools or self.structured or self.markers)
-        if not (has_structured or self.texts or self.image):
+        if not (self.tools or self.markers or self.texts or self.image):
             if self.none:
                 raise UserError("None cannot be the only output; put a type beside it")
             raise UserError("DeferredToolRequests cannot be the only output; put a type beside it, such as str")
         if len(self.texts) > 1:
             raise UserError("An agent can have only one text output: str or one TextOutput")
-        if self.markers and (len(self.markers) > 1 or self.tools or self.structured or self.texts):
+        if self.markers and (len(self.markers) > 1 or self.tools or self.texts):
             name = type(self.markers[0]).__name__
             raise UserError(f"{name} must be the only structured output; put all types into the one {name}([...])")
 
 
-def output_schema(
-    spec: OutputSpec[OutputDataT], *, name: str | None = None, description: str | None = None
-) -> OutputSchema[OutputDataT]:
+def output_schema(spec: OutputSpec[OutputDataT]) -> OutputSchema[OutputDataT]:
     """Read an output specification. Raises `UserError` if its parts cannot go together."""
     outputs = _Outputs()
     for output in _flatten(spec):
         outputs.add(output)
     outputs.check()
-    schema = _marker_schema(outputs) if outputs.markers else _tool_or_text_schema(outputs, name, description)
+    schema = _marker_schema(outputs) if outputs.markers else _tool_or_text_schema(outputs)
     schema.allows_none = outputs.none
     schema.allows_image = outputs.image
     schema.allows_deferred_tools = outputs.deferred
@@ -256,34 +254,24 @@ def _marker_schema(outputs: _Outputs) -> OutputSchema[Any]:
     )
 
 
-def _tool_or_text_schema(outputs: _Outputs, name: str | None, description: str | None) -> OutputSchema[Any]:
-    tools = [*outputs.tools, *(ToolOutput(output) for output in outputs.structured)]
+def _tool_or_text_schema(outputs: _Outputs) -> OutputSchema[Any]:
     text = outputs.texts[0] if outputs.texts else None
-    if not tools:
+    if not outputs.tools:
         mode: OutputMode = "text" if text else "image"
         return OutputSchema(mode=mode, text=text, result_type=text.result_type if text else BinaryImage)
-    if outputs.none:
-        tools.append(ToolOutput(NoneType))
-    toolset = OutputToolset[Any](tools, name=name, description=description)
+    toolset = OutputToolset[Any]([*outputs.tools, *([ToolOutput(NoneType)] if outputs.none else [])])
     schema: OutputSchema[Any] = OutputSchema(
         mode="tool", text=text, toolset=toolset, result_type=_result_type(toolset, text)
     )
-    if text is None and not outputs.tools:
-        _let_model_choose(schema, toolset, name, description)
+    if text is None and not outputs.by_tool:
+        options = [processor for processor in toolset.processors.values() if not processor.is_none]
+        schema.mode = "auto"
+        schema.json, schema.object_definition = _json_output(options)
     return schema
 
 
-def _let_model_choose(
-    schema: OutputSchema[Any], toolset: OutputToolset[Any], name: str | None, description: str | None
-) -> None:
-    """Let the model's profile decide: by tool, or as JSON like a NativeOutput or PromptedOutput of these types."""
-    options = [processor for processor in toolset.processors.values() if not processor.is_none]
-    schema.mode = "auto"
-    schema.json, schema.object_definition = _json_output(options, name, description)
-
-
 def _json_output(
-    options: Sequence[ObjectProcessor], name: str | None, description: str | None
+    options: Sequence[ObjectProcessor], name: str | None = None, description: str | None = None
 ) -> tuple[ObjectProcessor | UnionProcessor, OutputObjectDefinition]:
     processor = options[0] if len(options) == 1 else UnionProcessor(options)
     definition = OutputObjectDefinition(

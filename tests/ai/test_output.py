@@ -100,6 +100,7 @@ def test_names_of_output_tools_do_not_clash():
 
         return City
 
+    assert tool_names(output_schema([City, ToolOutput(int, name="number"), Person]))[1:2] == ["number"]
     assert tool_names(output_schema([City, inner()])) == ["final_result_City", "final_result_City_2"]
     with pytest.raises(UserError, match="Two outputs are named 'x'"):
         output_schema([ToolOutput(City, name="x"), ToolOutput(Person, name="x")])
@@ -289,7 +290,7 @@ async def test_auto_follows_the_profile_of_the_model():
     assert (await Agent(model, output_type=list[int]).run("go")).output == [1]
 
 
-async def test_two_native_outputs_with_different_types_of_one_name_are_refused():
+def test_different_types_of_one_name_are_told_apart_in_native_outputs():
     def inner() -> type[BaseModel]:
         class Part(BaseModel):
             x: int
@@ -308,8 +309,12 @@ async def test_two_native_outputs_with_different_types_of_one_name_are_refused()
 
         return Two
 
-    with pytest.raises(UserError, match="different types named 'Part'"):
-        output_schema(NativeOutput([inner(), other()]))
+    both = output_schema(NativeOutput([inner(), other()])).object_definition
+    assert both is not None
+    parts = {name: list(definition["properties"]) for name, definition in both.json_schema["$defs"].items()}
+    assert parts == {"Part": ["x"], "Part_2": ["y"]}
+    choices = [choice["properties"]["data"] for choice in both.json_schema["properties"]["result"]["anyOf"]]
+    assert [choice["properties"]["part"]["$ref"] for choice in choices] == ["#/$defs/Part", "#/$defs/Part_2"]
     again = output_schema(NativeOutput([inner(), inner()])).object_definition
     assert again is not None and [
         choice["properties"]["kind"]["const"] for choice in again.json_schema["properties"]["result"]["anyOf"]
