@@ -6,6 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 from pydantic import ValidationError
@@ -14,6 +15,7 @@ from app.ai.callbacks import call_user_function
 from app.ai.exceptions import ModelRetry, ToolRetryError
 from app.ai.messages import InstructionPart, RetryPromptPart, ToolCallPart
 from app.ai.run_context import RunContext
+from app.ai.steps import current_steps
 from app.ai.texts import unknown_tool
 from app.ai.tools import ToolDefinition, ToolKind
 from app.ai.toolsets.abstract import AbstractToolset, ToolsetTool
@@ -115,7 +117,8 @@ class ToolManager:
         try:
             validated.args = _parse(call, tool, validated.ctx)
             if tool.args_validator_func is not None:
-                await call_user_function(tool.args_validator_func, validated.ctx, **validated.args)
+                body = partial(call_user_function, tool.args_validator_func, validated.ctx, **validated.args)
+                await current_steps.get().callback(f"validate:{call.tool_name}", None, body)
         except (ValidationError, ModelRetry) as err:
             validated.error = retry_error(call, err)
         return validated

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Concatenate, Generic, Literal, TypeAlias
 
 from pydantic.json_schema import GenerateJsonSchema
@@ -25,6 +26,7 @@ from app.ai.function_schema import FunctionSchema, function_schema
 from app.ai.json_schema import GenerateToolJsonSchema
 from app.ai.reprs import repr_without_defaults
 from app.ai.run_context import AgentDepsT, RunContext, RunContextAgentDepsT
+from app.ai.steps import current_steps
 
 __all__ = (
     "AgentDepsT",
@@ -292,7 +294,8 @@ class Tool(Generic[AgentDepsT]):
         """How the model sees the tool in this step; None if it does not."""
         if self.prepare is None:
             return self.tool_def
-        return await call_user_function(self.prepare, ctx, self.tool_def)
+        body = partial(call_user_function, self.prepare, ctx, self.tool_def)
+        return await current_steps.get().callback(f"prepare:{self.name}", ToolDefinition | None, body)
 
 
 # The method's parameter of the same name hides the function.

@@ -16,6 +16,8 @@ from app.ai import Agent, RunContext, TextOutput
 from app.ai.mcp import MCPServerStdio
 from app.ai.messages import ModelMessage, ModelRequest, ModelResponse, ToolReturnPart, UserPromptPart
 from app.ai.models.function import AgentInfo, DeltaToolCall, DeltaToolCalls, FunctionModel
+from app.ai.tools import ToolDefinition
+from app.ai.toolsets import FunctionToolset
 
 EFFECTS = "HOLDFAST_TEST_EFFECTS"
 ANSWER = ["All ", "of ", "it ", "was ", "done, ", "in ", "order."]
@@ -217,6 +219,45 @@ async def law() -> str:
     return "Judge."
 
 
+async def fitted_model(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str | DeltaToolCalls]:
+    """Calls every tool that it can see, then names them."""
+    names = sorted(tool.name for tool in info.function_tools)
+    if not any(isinstance(message, ModelResponse) for message in messages):
+        yield calls(*((name, {"size": 3}) for name in names))
+    else:
+        yield f"tools: {names}"
+
+
+async def only_at_first(ctx: RunContext[None], definition: ToolDefinition) -> ToolDefinition | None:
+    """A tool that is there in the first step only."""
+    return definition if ctx.run_step == 1 else None
+
+
+async def small_enough(ctx: RunContext[None], size: int) -> None:
+    """A check that counts how often it was made."""
+    effect("checked", None)
+
+
+fitting = FunctionToolset[None](id="fitting")
+fitted = Agent(
+    FunctionModel(stream_function=fitted_model),
+    name="fitted",
+    toolsets=[fitting.filtered(lambda ctx, definition: definition.name != "hidden")],
+)
+
+
+@fitting.tool(idempotent=True, prepare=only_at_first, args_validator=small_enough)
+async def fit(ctx: RunContext[None], size: int) -> int:
+    """Prepared and checked."""
+    return size
+
+
+@fitting.tool_plain
+async def hidden(size: int) -> int:
+    """Filtered away."""
+    return size
+
+
 class Verdict(BaseModel):
     """A structured output."""
 
@@ -280,6 +321,7 @@ AGENTS = {
     "blocked": blocked,
     "fragile": fragile,
     "nowhere": nowhere,
+    "fitted": fitted,
     "judge": judge,
     "chooser": chooser,
 }

@@ -13,11 +13,13 @@ from tests.crash.cluster import Cluster
 
 pytestmark = [pytest.mark.crash]
 
+FITTING = ("prepare:fit", "filter_tools")
 PINNED = {
     ("road", "go"): ["list_tools:recorder", "model", "tool:record", "mcp:effect", "model"],
     ("careful", "go"): ["model", "tool:pay", "tool:note", "model"],
     ("naughty", "returns_odd_text"): ["model", "tool:returns_odd_text", "model"],
     ("judge", "go"): ["system_prompt", "model", "output:shout"],
+    ("fitted", "go"): [*FITTING, "model", "validate:fit", "tool:fit", *FITTING, "model"],
     ("chooser", "go"): ["model", "tool:lookup", "model"],
 }
 
