@@ -217,25 +217,23 @@ class ModelRequestNode(AgentNode[AgentDepsT, OutputDataT]):
         # What was prepared is in the history already while the answer is on its way.
         ctx.state.message_history[-1] = prepared.message
         if handler is None or not ctx.deps.steps.streams(model):
-            return await model.request(messages, prepared.model_settings, prepared.parameters)
-        async with model.request_stream(
-            messages, prepared.model_settings, prepared.parameters, run_context
-        ) as response:
+            response = await model.request(messages, prepared.model_settings, prepared.parameters)
+            return with_unique_call_ids(response)
+        async with model.request_stream(messages, prepared.model_settings, prepared.parameters, run_context) as stream:
             self._count_request(ctx)
-            events = _within_limits(response, ctx)
+            events = _within_limits(stream, ctx)
             await handler(run_context, events)
             await drain(events)
-            return response.get()
+            # Before it is recorded, so that a record never holds two calls with one id.
+            return with_unique_call_ids(stream.get())
 
     def _finish_step(self, ctx: RunState, request: ModelRequest, response: ModelResponse) -> CallToolsNode[Any, Any]:
         state = ctx.state
         self.request = request
-        response = with_unique_call_ids(
-            replace(
-                response,
-                run_id=response.run_id or state.run_id,
-                conversation_id=response.conversation_id or state.conversation_id,
-            )
+        response = replace(
+            response,
+            run_id=response.run_id or state.run_id,
+            conversation_id=response.conversation_id or state.conversation_id,
         )
         state.message_history[-1:] = [request, response]
         self._count_request(ctx)
