@@ -64,9 +64,19 @@ def infer_model(model: Model | KnownModelName, provider_factory: Callable[[str],
     provider_name, separator, model_name = model.partition(":")
     if not separator or not model_name:
         raise UserError(f"A model is named as `provider:name`, such as `openai:gpt-5`; got {model!r}.")
-    if provider_name in ("openai", "openai-chat"):
-        from app.ai.models.openai import OpenAIChatModel
-        from app.ai.providers import infer_provider
+    if provider_factory is None:
+        from app.ai.providers import infer_provider as provider_factory
+    return _model_class(provider_name)(model_name, provider=provider_factory(provider_name))
 
-        return OpenAIChatModel(model_name, provider=(provider_factory or infer_provider)("openai"))
-    raise UserError(f"Unknown model provider {provider_name!r} in {model!r}; known: openai, test.")
+
+def _model_class(provider_name: str) -> Any:
+    # Imported when asked for: a model's API takes time to import, and few programs need more than one.
+    match provider_name:
+        case "anthropic":
+            from app.ai.models.anthropic import AnthropicModel
+
+            return AnthropicModel
+        case _:
+            from app.ai.models.openai import OpenAIChatModel
+
+            return OpenAIChatModel

@@ -84,4 +84,4 @@ def error_body(text: str, request_id: str | None = None) -> Any:
     request_id = answer.get("request_id") or request_id
     if request_id and isinstance(error, dict):
         return {**cast("dict[str, Any]", error), "request_id": request_id}
-    return cast("Any", error)
+    return error

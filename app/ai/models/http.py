@@ -67,12 +67,15 @@ class HTTPModel(Model):
     ) -> str:
         """Post a body to a path below the base URL and read the whole answer."""
         async with self._sent(path, body, settings, headers=headers) as response:
-            try:
-                return (await response.aread()).decode(errors="replace")
-            except httpx.TransportError as err:
-                raise ModelAPIError(
-                    self._model_name, f"The answer of {self._model_name} broke off: {describe(err)}"
-                ) from err
+            return await self._read(response)
+
+    async def _read(self, response: httpx.Response) -> str:
+        try:
+            return (await response.aread()).decode(errors="replace")
+        except httpx.TransportError as err:
+            raise ModelAPIError(
+                self._model_name, f"The answer of {self._model_name} broke off: {describe(err)}"
+            ) from err
 
     @asynccontextmanager
     async def _sent(
@@ -183,6 +186,11 @@ class HTTPStreamedResponse(StreamedResponse):
 
     async def close_stream(self) -> None:
         await self.http_response.aclose()
+
+
+def is_event_stream(response: httpx.Response) -> bool:
+    """Whether an answer comes in server-sent events."""
+    return "text/event-stream" in response.headers.get("content-type", "")
 
 
 def describe(err: httpx.TransportError) -> str:

@@ -63,4 +63,8 @@ def infer_provider(provider: str) -> Provider[Any]:
         from app.ai.providers.openai import OpenAIProvider
 
         return OpenAIProvider()
+    if provider == "anthropic":
+        from app.ai.providers.anthropic import AnthropicProvider
+
+        return AnthropicProvider()
     raise UserError(f"Unknown provider {provider!r}; known: openai.")

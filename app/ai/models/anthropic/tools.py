@@ -1,0 +1,126 @@
+"""Tools and output format of a Messages request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from app.ai.exceptions import UserError
+from app.ai.models.anthropic.settings import CacheTTL, cache_control
+from app.ai.models.parameters import ModelRequestParameters
+from app.ai.models.tool_choice import offer_tools
+from app.ai.native_tools import (
+    CodeExecutionTool,
+    MCPServerTool,
+    MemoryTool,
+    ToolSearchTool,
+    WebFetchTool,
+    WebSearchTool,
+)
+from app.ai.settings import ModelSettings
+from app.ai.tools import ToolDefinition
+
+_BETAS = {
+    MCPServerTool: "mcp-client-2025-04-04",
+    MemoryTool: "context-management-2025-06-27",
+    WebFetchTool: "web-fetch-2025-09-10",
+}
+
+
+def betas(parameters: ModelRequestParameters) -> list[str]:
+    """The previews that the native tools need."""
+    return [beta for kind, beta in _BETAS.items() if any(isinstance(tool, kind) for tool in parameters.native_tools)]
+
+
+def tools_body(settings: ModelSettings, parameters: ModelRequestParameters, *, thinks: bool) -> dict[str, Any]:
+    """Tools on offer and whether one has to be called."""
+    offered = offer_tools(settings, parameters)
+    searches = any(isinstance(tool, ToolSearchTool) for tool in parameters.native_tools)
+    tools = [_function(tool, deferrable=searches) for tool in offered.tools]
+    tools += [_native(tool) for tool in parameters.native_tools if not isinstance(tool, MCPServerTool)]
+    body: dict[str, Any] = {}
+    if servers := [_mcp_server(tool) for tool in parameters.native_tools if isinstance(tool, MCPServerTool)]:
+        body["mcp_servers"] = servers
+    if not tools:
+        return body
+    ttl: CacheTTL = settings.get("anthropic_cache_tool_definitions", False)  # pyright: ignore[reportAssignmentType]
+    if ttl:
+        tools[-1]["cache_control"] = cache_control(ttl)
+    body["tools"] = tools
+    if offered.tools:
+        # The API does not let a model be forced into a call while it thinks.
+        choice: dict[str, Any] = {"type": "any" if offered.mode == "required" and not thinks else "auto"}
+        if settings.get("parallel_tool_calls") is False:
+            choice["disable_parallel_tool_use"] = True
+        body["tool_choice"] = choice
+    return body
+
+
+def output_format(parameters: ModelRequestParameters) -> dict[str, Any] | None:
+    """The form of the output, where the provider is to enforce it."""
+    if parameters.output_mode != "native" or not parameters.output_object:
+        return None
+    return {"type": "json_schema", "schema": _closed(parameters.output_object.json_schema)}
+
+
+def _function(tool: ToolDefinition, *, deferrable: bool) -> dict[str, Any]:
+    schema = _closed(tool.parameters_json_schema) if tool.strict else tool.parameters_json_schema
+    function: dict[str, Any] = {"name": tool.name, "description": tool.description or "", "input_schema": schema}
+    if tool.strict:
+        function["strict"] = True
+    if tool.defer_loading and deferrable:
+        function["defer_loading"] = True
+    return function
+
+
+def _native(tool: Any) -> dict[str, Any]:
+    match tool:
+        case WebSearchTool():
+            location = {"type": "approximate", **tool.user_location} if tool.user_location else None
+            return {"type": "web_search_20250305", "name": "web_search", **_given(tool, user_location=location)}
+        case WebFetchTool():
+            given = _given(tool, max_content_tokens=tool.max_content_tokens)
+            citations = {"citations": {"enabled": True}} if tool.enable_citations else {}
+            return {"type": "web_fetch_20250910", "name": "web_fetch", **given, **citations}
+        case CodeExecutionTool():
+            return {"type": "code_execution_20260120", "name": "code_execution"}
+        case MemoryTool():
+            return {"type": "memory_20250818", "name": "memory"}
+        case ToolSearchTool():
+            return {"type": "tool_search_tool_bm25_20251119", "name": "tool_search_tool_bm25"}
+        case _:
+            raise UserError(f"Anthropic has no native tool {tool!r}.")
+
+
+def _given(tool: WebSearchTool | WebFetchTool, **more: Any) -> dict[str, Any]:
+    options = {"max_uses": tool.max_uses, **_lists(tool), **more}
+    return {key: value for key, value in options.items() if value is not None}
+
+
+def _lists(tool: WebSearchTool | WebFetchTool) -> dict[str, Any]:
+    domains: Iterable[tuple[str, Any]] = (
+        ("allowed_domains", tool.allowed_domains),
+        ("blocked_domains", tool.blocked_domains),
+    )
+    return {key: list(value) for key, value in domains if value is not None}
+
+
+def _mcp_server(tool: MCPServerTool) -> dict[str, Any]:
+    server: dict[str, Any] = {"type": "url", "name": tool.id, "url": tool.url}
+    if tool.authorization_token:
+        server["authorization_token"] = tool.authorization_token
+    if tool.allowed_tools is not None:
+        server["tool_configuration"] = {"enabled": True, "allowed_tools": tool.allowed_tools}
+    return server
+
+
+def _closed(schema: Any) -> Any:
+    """A copy of the schema with every object closed, as the provider demands where it enforces a schema."""
+    if isinstance(schema, list):
+        return [_closed(item) for item in schema]  # pyright: ignore[reportUnknownVariableType]
+    if not isinstance(schema, dict):
+        return schema
+    closed: dict[str, Any] = {key: _closed(value) for key, value in schema.items()}  # pyright: ignore[reportUnknownVariableType]
+    if closed.get("type") == "object":
+        closed["additionalProperties"] = False
+    return closed

@@ -1,0 +1,105 @@
+"""Every recorded scenario through our client: the answer read rightly, and our request as the provider accepted it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from app.ai.exceptions import ModelAPIError, ModelHTTPError
+from app.ai.messages import ModelResponse
+from app.ai.models.anthropic import AnthropicModel
+from app.ai.models.http import HTTPModel
+from app.ai.providers.anthropic import AnthropicProvider
+from tests.ai.models.recorded import anthropic, traffic
+from tests.ai.models.recorded.traffic import Asked, as_answered
+
+pytestmark = pytest.mark.skipif(not traffic.AVAILABLE, reason=traffic.UNAVAILABLE)
+
+APIS: dict[str, Any] = {"anthropic-messages": anthropic}
+
+# Whole answers are not cut into pieces, so one size is enough for them.
+CASES = [
+    pytest.param(scenario["name"], chunk, id=f"{scenario['name']}-{chunk}")
+    for scenario in traffic.index()
+    for chunk in ((1, 7, 4096) if scenario["stream"] else (4096,))
+    if scenario["api"] in APIS
+]
+
+
+@pytest.mark.parametrize(("name", "chunk"), CASES)
+async def test_a_recorded_scenario_goes_through_our_client(name: str, chunk: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("app.ai.retries.MAX_TRIES", 1)
+    scenario = traffic.load(name)
+    api = APIS[scenario["api"]]
+    answers: list[ModelResponse] = []
+    with traffic.replay_server().ReplayServer(scenario, chunk=chunk) as server:
+        for exchange in scenario["exchanges"]:
+            body = exchange["request"]["json"] or {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
+            async with make_model(scenario, server, body) as model:
+                await check_exchange(api, model, exchange, body, answers)
+        explained = {path for path in api.EXPLAINED}
+        for entry, exchange in zip(server.journal(), scenario["exchanges"], strict=True):
+            if exchange["request"]["json"]:
+                assert {normalised(path) for path in entry["diff"]} <= explained, entry["diff"]
+
+
+def make_model(scenario: dict[str, Any], server: Any, body: dict[str, Any]) -> HTTPModel:
+    match scenario["api"]:
+        case "anthropic-messages":
+            provider = AnthropicProvider(base_url=server.base_url(), api_key="k")
+            return AnthropicModel(body["model"], provider=provider)
+        case api:
+            raise NotImplementedError(api)
+
+
+async def check_exchange(
+    api: Any, model: HTTPModel, exchange: dict[str, Any], body: dict[str, Any], answers: list[ModelResponse]
+) -> None:
+    asked: Asked = api.understood(body, answers)
+    response = exchange["response"]
+    if response["status"] >= 400:
+        with pytest.raises(ModelHTTPError) as caught:
+            await ask(model, asked, response)
+        assert caught.value.status_code == response["status"]
+        assert caught.value.body
+    elif error := error_in(response):
+        with pytest.raises(ModelAPIError) as failed:
+            await ask(model, asked, response)
+        assert error in str(failed.value)
+    else:
+        answer = await ask(model, asked, response)
+        assert as_answered(answer) == api.answered(response)
+        answers.append(answer)
+
+
+async def ask(model: HTTPModel, asked: Asked, response: dict[str, Any]) -> ModelResponse:
+    settings: Any = asked.settings
+    if "body_json" in response:
+        return await model.request(asked.messages, settings, asked.parameters)
+    async with model.request_stream(asked.messages, settings, asked.parameters) as stream:
+        async for _ in stream:
+            pass
+        return stream.get()
+
+
+def error_in(response: dict[str, Any]) -> str | None:
+    """The message of an error that a recorded answer carries in spite of its status."""
+    for event in traffic.events(response.get("body_text", "")):
+        error = event.get("error") or (event.get("response") or {}).get("error")
+        if error:
+            return error["message"]
+    return None
+
+
+def normalised(path: str) -> str:
+    """A path of a difference without its counts."""
+    path = re.sub(r"\[\d+\]", "[]", path)
+    return re.sub(r"\(length \d+ recorded, \d+ sent\)", "(length N recorded, N sent)", path)
+
+
+def test_the_table_of_differences_is_explained():
+    assert all(reason for api in APIS.values() for reason in api.EXPLAINED.values())
+    assert json.dumps([api.EXPLAINED for api in APIS.values()])
