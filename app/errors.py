@@ -16,6 +16,8 @@ The errors of the agent core are in app/ai/exceptions.py.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
+from typing import Any
 
 
 class HoldfastError(Exception):
@@ -25,13 +27,23 @@ class HoldfastError(Exception):
     default_type = "internal_error"
 
     def __init__(
-        self, detail: str | None = None, *, type: str | None = None, field: str | None = None, fix: str | None = None
+        self,
+        detail: str | None = None,
+        *,
+        type: str | None = None,
+        field: str | None = None,
+        fix: str | None = None,
+        members: Mapping[str, Any] | None = None,
     ) -> None:
-        """`type` is the stable word that programs test, `field` where the request is wrong, `fix` what to do."""
+        """`type` is the stable word that programs test, `field` where the request is wrong, `fix` what to do.
+
+        `members` is JSON that belongs to this type of error only.
+        """
         self.detail = detail or self.title
         self.type = type or self.default_type
         self.field = field
         self.fix = fix
+        self.members = dict(members or {})
         super().__init__(self.detail)
 
     @property

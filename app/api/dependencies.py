@@ -29,6 +29,12 @@ async def storable_body(request: Request) -> None:
         raise refusals.unstorable(found)
 
 
+async def _caller(request: Request) -> str:
+    return request.scope.get("caller", "anonymous")
+
+
+Caller = Annotated[str, Depends(_caller)]
+"""Who asks: kept with decisions."""
 Service = Annotated[RunService, Depends(_service)]
 RunId = Annotated[str, Depends(_run_id)]
 StorableBody = Depends(storable_body)

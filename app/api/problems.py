@@ -71,6 +71,7 @@ def to_problem(error: HoldfastError) -> Problem:
         detail=error.detail,
         field=error.field,
         fix=error.fix,
+        **error.members,
     )
 
 

@@ -5,11 +5,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
 
-from app.api.dependencies import MAX_WAIT_SECONDS, RunId, Service, StorableBody, Text, WaitSeconds
+from app.api.dependencies import MAX_WAIT_SECONDS, Caller, RunId, Service, StorableBody, Text, WaitSeconds
 from app.api.problems import problems
-from app.api.schemas import ResumeRun
 from app.runs.records import MessageList, Run, RunPage, RunStatus, StepList
-from app.runs.requests import StartRun
+from app.runs.requests import Answer, StartRun
 
 router = APIRouter(prefix="/api/runs", tags=["runs"])
 
@@ -94,6 +93,7 @@ async def cancel_run(run_id: RunId, service: Service) -> Run:
 
 
 @router.post("/{run_id}/resume", dependencies=[StorableBody], responses=problems(400, 404, 409, 413, 415, 422, 503))
-async def resume_run(run_id: RunId, request: ResumeRun, service: Service) -> Run:
-    """Give a waiting run the result of a call whose outcome is unknown."""
-    return await service.resume(run_id, tool_call_id=request.tool_call_id, result=request.result)
+async def resume_run(run_id: RunId, request: Answer, service: Service, caller: Caller) -> Run:
+    """Tell a waiting run what came of a tool call that was made elsewhere or lost in a crash."""
+    await service.approvals.answer(run_id, request.tool_call_id, request, by=caller)
+    return await service.get(run_id)

@@ -1,6 +1,6 @@
 """Bodies that only HTTP knows; runs and their parts are in `app.runs.records`."""
 
-from typing import Annotated, Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -26,15 +26,6 @@ class Problem(BaseModel):
     field: str | None = Field(default=None, description="The field, parameter or header that is wrong.")
     fix: str | None = Field(default=None, description="What to do about it.")
     errors: list[FieldProblem] | None = Field(default=None, description="All wrong fields of an invalid body or query.")
-
-
-class ResumeRun(BaseModel):
-    """The result of a call whose outcome nobody knows."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    tool_call_id: Annotated[str, Field(min_length=1, description="As `waiting_for` of the run names it.")]
-    result: Annotated[Any, Field(description="What the tool returned, or would have.")]
 
 
 class AgentList(BaseModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from app.cli import processes, psql, runs
+from app.cli import approvals, processes, psql, runs
 
 cli = typer.Typer(
     name="holdfast",
@@ -19,6 +19,10 @@ cli.command("worker")(processes.worker)
 cli.command("migrate")(processes.migrate)
 cli.command("psql", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(psql.psql)
 cli.command("run")(runs.run)
+cli.command("approvals")(approvals.approvals)
+runs.commands.command("approve")(approvals.approve)
+runs.commands.command("deny")(approvals.deny)
+runs.commands.command("resume")(approvals.resume)
 cli.add_typer(runs.commands, name="runs")
 
 

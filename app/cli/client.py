@@ -12,7 +12,6 @@ from httpx_sse import connect_sse
 
 Json = dict[str, Any]
 
-TERMINAL_EVENTS = frozenset({"run_succeeded", "run_failed", "run_cancelled"})
 _READ_SECONDS = 60.0  # the server pings each 15 s
 _RECONNECT_SECONDS = 1.0
 _MAX_RECONNECTS = 30
@@ -48,9 +47,9 @@ class ApiClient:
         """A resource below /api."""
         return self._call("GET", f"/api/{path}", params=params)
 
-    def cancel(self, run_id: str) -> Json:
-        """Cancel a run."""
-        return self._call("POST", f"/api/runs/{run_id}/cancel")
+    def post(self, path: str, body: Json | None = None) -> Json:
+        """Do something to a resource below /api."""
+        return self._call("POST", f"/api/{path}", json=body)
 
     def follow(self, run_id: str, after: int = 0) -> Iterator[Json]:
         """The run's events until it is finished, over as many connections as it takes."""
@@ -60,8 +59,7 @@ class ApiClient:
                 for event in self._stream(run_id, after):
                     after, failures = event["seq"], 0
                     yield event
-                    if event["type"] in TERMINAL_EVENTS:
-                        return
+                # A terminal event may be followed by others: a failed run can be resumed.
                 if self.get(f"runs/{run_id}")["status"] in ("succeeded", "failed", "cancelled"):
                     return
             except (httpx.TransportError, Unreachable, Refused) as error:

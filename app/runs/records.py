@@ -43,6 +43,33 @@ class OpenWait(Record):
     args: Any = None
     metadata: Any = None
     requested_at: datetime | None = None
+    deadline: datetime | None = Field(default=None, description="When it is decided by itself, if ever.")
+
+
+class Approval(Record):
+    """A question of a run: may this call be made, what is its result, or what became of it?"""
+
+    run_id: str
+    agent: str | None
+    tool_call_id: str
+    kind: Literal["approval", "external", "outcome_unknown"]
+    tool: str
+    args: Any
+    parameters: Any = Field(description="JSON schema of the tool's arguments.")
+    metadata: Any = Field(description="What the tool said; for a lost call also the idempotency key that it had.")
+    requested_at: datetime
+    deadline: datetime | None = Field(description="When it is decided by itself, if ever.")
+    status: Literal["open", "decided", "closed"] = Field(description="Closed: the run ended before it was decided.")
+    decision: Any = Field(description="{approve, message?, args?}, {result}, {error} or {run_again}.")
+    decided_at: datetime | None
+    decided_by: str | None = Field(description="The name of the key; `deadline` if nobody decided in time.")
+
+
+class ApprovalPage(Record):
+    """Questions of runs, newest first."""
+
+    approvals: list[Approval]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
 
 
 class RunSummary(Record):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from app.errors import Conflict, HoldfastError, Invalid, NotFound, Unavailable
-from app.runs.records import Run
+from app.runs.records import Approval, Run
 from app.runs.text import Unstorable
 
 
@@ -119,13 +119,64 @@ def run_is_history(run_id: str, reader: str) -> HoldfastError:
 
 def run_not_waiting(run: Run, tool_call_id: str) -> HoldfastError:
     """The run does not wait for the result of this call."""
-    open_calls = [wait.tool_call_id for wait in run.waiting_for or () if wait.kind == "outcome_unknown"]
-    waits = f"It waits for the outcome of: {', '.join(open_calls)}." if open_calls else "It waits for no outcome."
+    open_calls = [wait.tool_call_id for wait in run.waiting_for or ()]
+    waits = f"It waits for: {', '.join(open_calls)}." if open_calls else "It waits for nothing."
     return Conflict(
-        f"Run {run.run_id} is {run.status} and does not wait for the outcome of {tool_call_id!r}. {waits}",
+        f"Run {run.run_id} is {run.status} and does not wait for {tool_call_id!r}. {waits}",
         type="run_not_waiting",
         field="tool_call_id",
-        fix="Name a tool call of kind outcome_unknown from the run's `waiting_for`.",
+        fix="Name a tool call from the run's `waiting_for`.",
+    )
+
+
+def already_decided(question: Approval) -> HoldfastError:
+    """The decision was made by somebody else, or by the same client before."""
+    return Conflict(
+        f"Tool call {question.tool_call_id!r} was decided by {question.decided_by} at {question.decided_at}.",
+        type="already_decided",
+        field="tool_call_id",
+        fix="A decision is final; to go another way, cancel the run.",
+        members=question.model_dump(mode="json", include={"decision", "decided_at", "decided_by"}),
+    )
+
+
+def needs_a_result(question: Approval) -> HoldfastError:
+    """Something else than an approval is asked for."""
+    return Conflict(
+        f"Tool call {question.tool_call_id!r} waits for its result, not for an approval.",
+        type="wrong_kind_of_answer",
+        field="tool_call_id",
+        fix=f'POST /api/runs/{question.run_id}/resume with {{"tool_call_id": …, "result": …}}.',
+    )
+
+
+def needs_an_approval(question: Approval) -> HoldfastError:
+    """An approval is asked for."""
+    return Conflict(
+        f"Tool call {question.tool_call_id!r} waits for an approval, not for a result.",
+        type="wrong_kind_of_answer",
+        field="tool_call_id",
+        fix=f'POST /api/runs/{question.run_id}/approvals/{question.tool_call_id} with {{"approve": true or false}}.',
+    )
+
+
+def cannot_run_again(question: Approval) -> HoldfastError:
+    """Only a lost call can run again."""
+    return Conflict(
+        f"Tool call {question.tool_call_id!r} is made outside the run, so the run cannot make it.",
+        type="wrong_kind_of_answer",
+        field="run_again",
+        fix="Make the call, and send its `result` or an `error`.",
+    )
+
+
+def invalid_arguments(tool: str, field: str, problem: str) -> HoldfastError:
+    """Given arguments do not fit the tool."""
+    return Invalid(
+        f"Tool {tool!r} does not take these arguments: {problem}.",
+        type="invalid_arguments",
+        field=field,
+        fix="Correct the argument; the tool's JSON schema is in `parameters` of GET /api/approvals.",
     )
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -13,6 +13,7 @@ from pydantic import (
     Tag,
     TypeAdapter,
     field_validator,
+    model_validator,
     with_config,
 )
 from pydantic_core import PydanticCustomError
@@ -41,6 +42,64 @@ class RunUsageLimits(BaseModel):
 @with_config(ConfigDict(extra="forbid"))
 class RunModelSettings(ModelSettings):
     """Model settings as a request may give them; unknown ones are refused."""
+
+
+class Decide(BaseModel):
+    """A person's decision on a tool call."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    approve: Annotated[bool, Field(strict=True, description="Whether the call may be made.")]
+    message: Annotated[
+        str | None, Field(min_length=1, max_length=10_000, description="Told to the model when denied.")
+    ] = None
+    args: Annotated[
+        dict[str, Any] | None, Field(description="Arguments for the call in place of the model's, when approved.")
+    ] = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.approve and self.message is not None:
+            raise PydanticCustomError(
+                "not_allowed", "An approved call has no message.", {"fix": "Leave `message` out, or deny the call."}
+            )
+        if not self.approve and self.args is not None:
+            raise PydanticCustomError(
+                "not_allowed", "A denied call has no arguments.", {"fix": "Leave `args` out, or approve the call."}
+            )
+        return self
+
+
+class Answer(BaseModel):
+    """What came of a tool call that was made outside the run, or lost in a crash. Exactly one of the last three."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tool_call_id: Annotated[str, Field(min_length=1, description="As `waiting_for` of the run names it.")]
+    result: Annotated[Any, Field(description="What the tool returned, or would have.")] = None
+    error: Annotated[
+        str | None, Field(min_length=1, max_length=10_000, description="Why there is no result; the model reads it.")
+    ] = None
+    run_again: Annotated[
+        bool, Field(strict=True, description="Make the lost call once more, with a new idempotency key.")
+    ] = False
+
+    @model_validator(mode="after")
+    def _one_answer(self) -> Self:
+        given = ["result" in self.model_fields_set, self.error is not None, self.run_again]
+        if sum(given) != 1:
+            raise PydanticCustomError(
+                "invalid_answer",
+                "Exactly one of result, error and run_again is needed.",
+                {"fix": "Send `result` with what the tool returned, `error` with a text, or `run_again: true`."},
+            )
+        return self
+
+    def as_decision(self) -> dict[str, Any]:
+        """The answer as it is kept."""
+        if self.run_again:
+            return {"run_again": True}
+        return {"result": self.result} if self.error is None else {"error": self.error}
 
 
 def _no_local_download(content: UserContent) -> UserContent:

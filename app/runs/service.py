@@ -6,17 +6,17 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.ai.ids import uuid7
-from app.db import idempotency, runs, waits
+from app.db import idempotency, runs
 from app.db.idempotency import Claim
 from app.durable.client import NewRun, RunClient
 from app.durable.inputs import HistoryLink, RunInput
 from app.errors import BusyConversation
 from app.runs import refusals
+from app.runs.approvals import Approvals
 from app.runs.feed import EventFeed
 from app.runs.reach import answers_in_time
 from app.runs.reading import RunReader, read_run, unfinished
@@ -41,7 +41,7 @@ class Limits:
 
 
 class RunService(RunReader):
-    """Start, get, wait, list, follow, cancel, resume and delete runs."""
+    """Start, get, wait, list, follow, cancel and delete runs; `approvals` has what they wait for."""
 
     def __init__(
         self,
@@ -57,6 +57,7 @@ class RunService(RunReader):
         self._client = client
         self._limits = limits
         self.agents = agents
+        self.approvals = Approvals(engine)
 
     def agent(self, name: str) -> AgentInfo:
         """What clients may know about an agent."""
@@ -97,16 +98,6 @@ class RunService(RunReader):
         if run.status in ("succeeded", "failed"):
             raise refusals.run_finished(run)
         return run
-
-    @answers_in_time
-    async def resume(self, run_id: str, *, tool_call_id: str, result: Any) -> Run:
-        """Give the result of a call whose outcome is unknown; the run goes on as if the tool had returned it."""
-        run = await self.get(run_id)
-        wait = waits.Wait(tool_call_id=tool_call_id, kind="outcome_unknown", tool="")
-        decided = await waits.decide(self._engine, run_id, wait, {"result": result}, decided_by="api")
-        if decided is not waits.Decided.recorded:
-            raise refusals.run_not_waiting(run, tool_call_id)
-        return await self.get(run_id)
 
     @answers_in_time
     async def delete(self, run_id: str) -> None:

@@ -131,11 +131,22 @@ class Stage:
 
     def wait_for_outcome(self, run_id: str, tool_call_id: str) -> None:
         """Park the run for the unknown outcome of a call."""
-        self._connection.execute(
-            "insert into holdfast.approvals (run_id, tool_call_id, kind, tool, args)"
-            " values (%s, %s, 'outcome_unknown', 'pay', '{\"amount\": 3}')",
-            [run_id, tool_call_id],
-        )
+        self.wait_for(run_id, tool_call_id, kind="outcome_unknown")
+
+    def wait_for(self, run_id: str, *tool_call_ids: str, kind: str = "approval") -> None:
+        """Park the run for calls of `pay`, which takes an amount from 1."""
+        parameters = {
+            "type": "object",
+            "properties": {"amount": {"type": "integer", "minimum": 1}},
+            "required": ["amount"],
+            "additionalProperties": False,
+        }
+        for tool_call_id in tool_call_ids:
+            self._connection.execute(
+                "insert into holdfast.approvals (run_id, step, tool_call_id, kind, tool, args, parameters)"
+                " values (%s, 2, %s, %s, 'pay', '{\"amount\": 3}', %s)",
+                [run_id, tool_call_id, kind, Jsonb(parameters)],
+            )
         self.set_status(run_id, "DELAYED")
 
     def say(self, run_id: str, *texts: str) -> None:

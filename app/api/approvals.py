@@ -1,0 +1,33 @@
+"""What runs wait for, and deciding it."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+
+from app.api.dependencies import Caller, RunId, Service, StorableBody, Text
+from app.api.problems import problems
+from app.runs.records import Approval, ApprovalPage
+from app.runs.requests import Decide
+
+router = APIRouter(prefix="/api", tags=["approvals"])
+
+
+@router.get("/approvals", responses=problems(422, 503))
+async def list_approvals(
+    service: Service,
+    status: Literal["open", "decided", "closed"] | None = None,
+    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> ApprovalPage:
+    """Tool calls that wait for a decision, a result or the truth about a crash, or did; newest first."""
+    return await service.approvals.list(status, cursor=cursor, limit=limit)
+
+
+@router.post(
+    "/runs/{run_id}/approvals/{tool_call_id}",
+    dependencies=[StorableBody],
+    responses=problems(400, 404, 409, 413, 415, 422, 503),
+)
+async def decide(run_id: RunId, tool_call_id: Text, request: Decide, service: Service, caller: Caller) -> Approval:
+    """Approve a tool call, with other arguments if given, or deny it. Only the first decision counts."""
+    return await service.approvals.decide(run_id, tool_call_id, request, by=caller)

@@ -1,0 +1,43 @@
+"""Answering waiting runs from a terminal."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+import pytest
+
+from tests.api.conftest import Stage, start
+from tests.cli.test_runs import Holdfast, holdfast
+
+__all__ = ["holdfast"]
+
+
+@pytest.fixture
+def run_id(http: httpx.Client, stage: Stage) -> str:
+    run_id = start(http)["run_id"]
+    stage.wait_for(run_id, "c1", "c2")
+    return run_id
+
+
+def test_what_waits_is_listed_approved_and_denied(holdfast: Holdfast, http: httpx.Client, run_id: str) -> None:
+    header, *lines = holdfast("approvals").stdout.splitlines()
+    assert header.split("\t")[:2] == ["run_id", "tool_call_id"]
+    assert [line.split("\t")[:2] for line in lines] == [[run_id, "c2"], [run_id, "c1"]]
+    assert holdfast("runs", "approve", run_id, "c1", "--args", '{"amount": 1}').stdout == "decided\n"
+    assert holdfast("runs", "deny", run_id, "c2", "--message", "too much").stdout == "decided\n"
+    decided = json.loads(holdfast("approvals", "--status", "decided", "--json").stdout)["approvals"]
+    assert [item["decision"] for item in decided] == [
+        {"approve": False, "message": "too much"},
+        {"approve": True, "args": {"amount": 1}},
+    ]
+    assert http.get(f"/api/runs/{run_id}").json()["status"] == "queued"
+
+
+def test_a_lost_call_is_answered(holdfast: Holdfast, http: httpx.Client, stage: Stage) -> None:
+    run_id = start(http)["run_id"]
+    stage.wait_for_outcome(run_id, "c1")
+    assert holdfast("runs", "resume", run_id, "c1").returncode == 2
+    assert holdfast("runs", "resume", run_id, "--result", "1").returncode == 2
+    assert holdfast("runs", "resume", run_id, "c1", "--result", "{").returncode == 2
+    assert holdfast("runs", "resume", run_id, "c1", "--result", '"paid"').stdout == "queued\n"
