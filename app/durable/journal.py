@@ -101,10 +101,11 @@ class Journal:
             name=plan.name,
             repeatable=plan.repeatable,
             tool_call_id=plan.tool_call_id,
-            input=plan.input,
+            input=sanitized(plan.input)[0],
         )
         first: Event = {"type": "attempt", "data": {"kind": plan.kind, "name": plan.name}}
-        attempt = await attempts.begin(self.instruments.engine, started, [first, *plan.first_events])
+        events, _ = sanitized([first, *plan.first_events])
+        attempt = await attempts.begin(self.instruments.engine, started, events)
         if attempt is None:
             raise OwnershipLost(self.run_id)
         if attempt == 0:

@@ -125,7 +125,8 @@ patient = Agent(FunctionModel(stream_function=patient_model), name="patient")
 async def naughty_model(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str | DeltaToolCalls]:
     """Calls the tool that the prompt names, then says goodbye."""
     if not any(isinstance(message, ModelResponse) for message in messages[-2:]):
-        yield calls((prompt_of(messages), {}))
+        tool = prompt_of(messages)
+        yield calls((tool, {"text": "a\x00b"} if tool == "takes_odd_text" else {}))
         return
     yield "bye"
 
@@ -186,6 +187,12 @@ async def returns_too_much() -> str:
 async def returns_odd_text() -> str:
     """What Postgres does not take in jsonb."""
     return "a\x00b\ud800c"
+
+
+@naughty.tool_plain
+async def takes_odd_text(text: str) -> int:
+    """Arguments that Postgres does not take in jsonb."""
+    return len(text)
 
 
 async def silent_model(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:

@@ -67,6 +67,13 @@ async def test_text_that_postgres_cannot_hold_is_replaced_and_flagged(one_worker
     assert json.loads((await one_worker.query(recorded, r=run_id))[0]["output"])["sanitized"] is True
 
 
+async def test_arguments_that_postgres_cannot_hold_reach_the_tool_as_they_are(one_worker: Cluster) -> None:
+    run_id = await one_worker.start_run("naughty", "takes_odd_text")
+    assert (await one_worker.finished(run_id))["output"] == "bye"
+    step = (await one_worker.steps(run_id))[1]
+    assert (step["input"], step["output"]) == ({"text": "a\ufffdb"}, 3)
+
+
 async def test_a_model_that_answers_nothing_fails_the_run(one_worker: Cluster) -> None:
     run = await one_worker.finished(await one_worker.start_run("silent"))
     assert (run["status"], run["error"]["type"]) == ("failed", "UnexpectedModelBehavior")
