@@ -62,6 +62,9 @@ _SWEEP_ORPHANS: Final = (
       and pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => %(settling)s)
     """
 )
+_FORGET_KEYS: Final = """
+    delete from holdfast.idempotency_keys where created_at < clock_timestamp() - make_interval(secs => %(lifetime)s)
+"""
 _MINE_PENDING: Final = """
     select workflow_uuid from dbos.workflow_status
     where status = 'PENDING' and executor_id = %(executor_id)s and holdfast.is_run(name)
@@ -128,6 +131,10 @@ class WorkerTable:
             "settling": POSTGRES_SETTLING_SECONDS,
         }
         return self.connection.execute(_SWEEP_ORPHANS, values).rowcount
+
+    def forget_keys(self, *, lifetime_seconds: float) -> int:
+        """Delete idempotency keys whose time is over. Returns how many."""
+        return self.connection.execute(_FORGET_KEYS, {"lifetime": lifetime_seconds}).rowcount
 
     def mine_pending(self, executor_id: str) -> set[str]:
         """Runs that this worker has claimed, as the database sees it."""

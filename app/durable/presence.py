@@ -39,6 +39,7 @@ class Presence:
     url: str
     worker: WorkerIdentity
     frozen_seconds: float
+    key_lifetime_seconds: float
     on_lost: Callable[[], None]
     _stop: threading.Event = field(default_factory=threading.Event)
     _idle_since: dict[str, float] = field(default_factory=dict[str, float])
@@ -90,6 +91,7 @@ class Presence:
         orphans = table.sweep_orphans(orphan_seconds=SWEEP_SECONDS)
         if orphans:
             log.warning("requeued runs of no living worker", runs=orphans)
+        table.forget_keys(lifetime_seconds=self.key_lifetime_seconds)
         unstarted = self._unstarted(table.mine_pending(self.worker.executor_id))
         if unstarted:
             log.warning("requeued claimed runs that never started", runs=unstarted)

@@ -89,6 +89,7 @@ class Worker:
             url=libpq_url(self._url),
             worker=self.identity,
             frozen_seconds=self._settings.takeover_seconds,
+            key_lifetime_seconds=self._settings.idempotency_ttl_seconds,
             # The runs go on elsewhere and every write of ours is refused: there is nothing left to save.
             on_lost=lambda: os._exit(EXIT_LOST),
         )

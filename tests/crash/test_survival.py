@@ -104,5 +104,10 @@ async def test_runs_that_no_worker_holds_are_swept_back_to_the_queue(cluster: Cl
             "update dbos.workflow_status set status = 'PENDING', executor_id = 'nobody', owner_xid = 'x',"
             " updated_at = holdfast.now_ms() - 20000"
         )
+        await connection.exec_driver_sql(
+            "insert into holdfast.idempotency_keys (key, request_hash, run_id, created_at)"
+            " values ('old', '', '', now() - interval '2 days'), ('new', '', '', now())"
+        )
     await cluster.start_worker()
     assert (await cluster.finished(run_id))["status"] == "succeeded"
+    assert await cluster.query("select key from holdfast.idempotency_keys") == [{"key": "new"}]
