@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, Query, Response
 from app.api.dependencies import MAX_WAIT_SECONDS, Caller, RunId, Service, StorableBody, Text, WaitSeconds
 from app.api.problems import problems
 from app.runs.records import MessageList, Run, RunPage, RunStatus, StepList
-from app.runs.requests import Answer, StartRun
+from app.runs.requests import ResumeRun, StartRun
 
 router = APIRouter(prefix="/api/runs", tags=["runs"])
 
@@ -93,7 +93,12 @@ async def cancel_run(run_id: RunId, service: Service) -> Run:
 
 
 @router.post("/{run_id}/resume", dependencies=[StorableBody], responses=problems(400, 404, 409, 413, 415, 422, 503))
-async def resume_run(run_id: RunId, request: Answer, service: Service, caller: Caller) -> Run:
-    """Tell a waiting run what came of a tool call that was made elsewhere or lost in a crash."""
+async def resume_run(run_id: RunId, service: Service, caller: Caller, request: ResumeRun | None = None) -> Run:
+    """Let a failed or cancelled run go on (no body), or tell a waiting one what came of a tool call (with one).
+
+    No finished step is done again. The calls are those made elsewhere, and those lost in a crash.
+    """
+    if request is None or request.tool_call_id is None:
+        return await service.resume(run_id)
     await service.approvals.answer(run_id, request.tool_call_id, request, by=caller)
     return await service.get(run_id)

@@ -14,7 +14,7 @@ from app.runs.cursor import from_approval_cursor, to_approval_cursor
 from app.runs.reach import answers_in_time
 from app.runs.reading import read_run
 from app.runs.records import Approval, ApprovalPage
-from app.runs.requests import Answer, Decide
+from app.runs.requests import Decide, ResumeRun
 
 
 class Approvals:
@@ -43,7 +43,7 @@ class Approvals:
         return await self._record(question, request.model_dump(exclude_none=True), by)
 
     @answers_in_time
-    async def answer(self, run_id: str, tool_call_id: str, request: Answer, *, by: str) -> Approval:
+    async def answer(self, run_id: str, tool_call_id: str, request: ResumeRun, *, by: str) -> Approval:
         """Say what came of a tool call, or let a lost one run again."""
         question = await self._open(run_id, tool_call_id)
         if question.kind == "approval":

@@ -129,6 +129,15 @@ def run_not_waiting(run: Run, tool_call_id: str) -> HoldfastError:
     )
 
 
+def run_not_resumable(run: Run) -> HoldfastError:
+    """Only runs that ended without success can be resumed."""
+    if run.status == "waiting":
+        fix = "Answer what it waits for: approve or deny it, or resume with the `tool_call_id` and its result."
+    else:
+        fix = "Only failed and cancelled runs can be resumed."
+    return Conflict(f"Run {run.run_id} is {run.status}.", type="run_not_resumable", field="run_id", fix=fix)
+
+
 def already_decided(question: Approval) -> HoldfastError:
     """The decision was made by somebody else, or by the same client before."""
     return Conflict(

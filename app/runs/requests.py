@@ -70,12 +70,14 @@ class Decide(BaseModel):
         return self
 
 
-class Answer(BaseModel):
-    """What came of a tool call that was made outside the run, or lost in a crash. Exactly one of the last three."""
+class ResumeRun(BaseModel):
+    """Nothing, to let a failed or cancelled run go on; or a tool call of a waiting run, and what came of it."""
 
     model_config = ConfigDict(extra="forbid")
 
-    tool_call_id: Annotated[str, Field(min_length=1, description="As `waiting_for` of the run names it.")]
+    tool_call_id: Annotated[
+        str | None, Field(min_length=1, description="As `waiting_for` of the run names it; with one of the others.")
+    ] = None
     result: Annotated[Any, Field(description="What the tool returned, or would have.")] = None
     error: Annotated[
         str | None, Field(min_length=1, max_length=10_000, description="Why there is no result; the model reads it.")
@@ -86,8 +88,12 @@ class Answer(BaseModel):
 
     @model_validator(mode="after")
     def _one_answer(self) -> Self:
-        given = ["result" in self.model_fields_set, self.error is not None, self.run_again]
-        if sum(given) != 1:
+        given = sum(["result" in self.model_fields_set, self.error is not None, self.run_again])
+        if self.tool_call_id is None and given:
+            raise PydanticCustomError(
+                "invalid_answer", "The tool call is not named.", {"fix": "Add `tool_call_id`, or send no body."}
+            )
+        if self.tool_call_id is not None and given != 1:
             raise PydanticCustomError(
                 "invalid_answer",
                 "Exactly one of result, error and run_again is needed.",

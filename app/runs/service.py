@@ -10,10 +10,11 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.ai.ids import uuid7
-from app.db import idempotency, runs
+from app.db import idempotency, resuming, runs
 from app.db.idempotency import Claim
 from app.durable.client import NewRun, RunClient
 from app.durable.inputs import HistoryLink, RunInput
+from app.durable.names import RUN_QUEUE
 from app.errors import BusyConversation
 from app.runs import refusals
 from app.runs.approvals import Approvals
@@ -41,7 +42,7 @@ class Limits:
 
 
 class RunService(RunReader):
-    """Start, get, wait, list, follow, cancel and delete runs; `approvals` has what they wait for."""
+    """Start, get, wait, list, follow, cancel, resume and delete runs; `approvals` has what they wait for."""
 
     def __init__(
         self,
@@ -98,6 +99,20 @@ class RunService(RunReader):
         if run.status in ("succeeded", "failed"):
             raise refusals.run_finished(run)
         return run
+
+    @answers_in_time
+    async def resume(self, run_id: str) -> Run:
+        """Let a failed or cancelled run go on from where it stopped: finished steps are not done again."""
+        run = await self.get(run_id)
+        match await resuming.resume(self._engine, run_id, queue=RUN_QUEUE):
+            case resuming.Resumed.enqueued:
+                return await self.get(run_id)
+            case resuming.Resumed.not_resumable:
+                raise refusals.run_not_resumable(await self.get(run_id))
+            case resuming.Resumed.conversation_busy:
+                async with self._engine.connect() as connection:
+                    members = await runs.conversation_runs(connection, run.conversation_id or "")
+                raise BusyConversation(unfinished(members))
 
     @answers_in_time
     async def delete(self, run_id: str) -> None:

@@ -67,7 +67,8 @@ begin
 end $$;
 
 -- Commit that a step's body is about to start, before it starts. Returns the attempt's number (1 = first try),
--- null when fenced, or 0 when an earlier attempt was lost and p_repeatable is false: its outcome is unknown.
+-- null when fenced, or 0 when an earlier attempt was lost and p_repeatable is false: its outcome is unknown. Attempts
+-- whose failure was recorded, and that a person let run again (resume), are acknowledged: they are not lost.
 -- A second call by the same owner is the retry of a lost commit: one execution begins a step once.
 create or replace function holdfast.begin_attempt(
     p_run_id text, p_owner text, p_executor_id text, p_step integer, p_kind text, p_name text,
@@ -76,6 +77,7 @@ create or replace function holdfast.begin_attempt(
 language plpgsql as $$
 declare
     earlier integer;
+    lost integer;
     mine integer;
 begin
     perform 1 from dbos.workflow_status
@@ -84,12 +86,13 @@ begin
     if not found then
         return null;
     end if;
-    select count(*), max(attempt) filter (where owner = p_owner) into earlier, mine
+    select count(*), count(*) filter (where not acknowledged), max(attempt) filter (where owner = p_owner)
+    into earlier, lost, mine
     from holdfast.attempts where run_id = p_run_id and step = p_step;
     if mine is not null then
         return mine;
     end if;
-    if earlier > 0 and not p_repeatable then
+    if lost > 0 and not p_repeatable then
         return 0;
     end if;
     insert into holdfast.attempts (run_id, step, attempt, kind, name, executor_id, owner, tool_call_id, input)

@@ -213,6 +213,30 @@ def test_resume_gives_the_result_of_a_call_with_unknown_outcome(
     assert row == ({"result": {"paid": True}},)
 
 
+@pytest.mark.parametrize("body", [None, {}])
+def test_a_cancelled_run_is_queued_again_by_a_resume_without_a_call(http: httpx.Client, body: Any) -> None:
+    run = start(http)
+    path = f"/api/runs/{run['run_id']}"
+    assert http.post(f"{path}/resume", json=body).json()["type"] == "run_not_resumable"
+    http.post(f"{path}/cancel")
+    resumed = http.post(f"{path}/resume", json=body)
+    assert (resumed.status_code, resumed.json()["status"], resumed.json()["finished_at"]) == (200, "queued", None)
+
+
+def test_a_run_is_not_resumed_into_a_busy_conversation_and_keeps_its_own_busy(http: httpx.Client) -> None:
+    first = start(http)
+    conversation = first["conversation_id"]
+    http.post(f"/api/runs/{first['run_id']}/cancel")
+    second = start(http, conversation_id=conversation)
+    refused = http.post(f"/api/runs/{first['run_id']}/resume")
+    assert (refused.status_code, refused.json()["type"]) == (409, "conversation_busy")
+    assert second["run_id"] in refused.json()["detail"]
+    http.post(f"/api/runs/{second['run_id']}/cancel")
+    assert http.post(f"/api/runs/{first['run_id']}/resume").status_code == 200
+    body = {"agent": "demo", "prompt": "x", "conversation_id": conversation}
+    assert http.post("/api/runs", json=body).json()["type"] == "conversation_busy"
+
+
 @pytest.mark.parametrize("parked", [True, False])
 def test_resume_of_a_call_nobody_waits_for_is_refused(http: httpx.Client, stage: Stage, parked: bool) -> None:
     run = start(http)
