@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+import re
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
@@ -19,6 +21,7 @@ MAX_SECONDS = 30.0
 """The longest that all tries and the waits between them may take before another try is made."""
 
 _FIRST_DELAY = 0.5
+_RETRY_DELAY = re.compile(rb'"retryDelay":\s*"(\d+(?:\.\d+)?)s"')
 # A kept-alive connection that the server has just closed shows as one of these, too.
 _NEVER_ARRIVED = (httpx.NetworkError, httpx.ConnectTimeout, httpx.RemoteProtocolError)
 
@@ -38,7 +41,8 @@ async def send_with_retries(send: Callable[[], Awaitable[httpx.Response]]) -> ht
             if _is_last(tried, started, delay):
                 raise
         else:
-            delay = _asked_delay(response.headers, delay)
+            if _is_worth_retrying(response.status_code):
+                delay = await _asked_delay(response, delay)
             if not _is_worth_retrying(response.status_code) or _is_last(tried, started, delay):
                 return response
             await response.aclose()
@@ -58,15 +62,20 @@ def _backoff(tried: int) -> float:
     return _FIRST_DELAY * 2 ** (tried - 1) * random.uniform(0.75, 1.25)
 
 
-def _asked_delay(headers: httpx.Headers, default: float) -> float:
+async def _asked_delay(response: httpx.Response, default: float) -> float:
     """Seconds to wait: what the provider asks for, else the default."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
-            return max(float(headers[name]) * unit, 0.0)
+            return max(float(response.headers[name]) * unit, 0.0)
         except (KeyError, ValueError):
             continue
-    at = _http_date(headers.get("retry-after", ""))
-    return max((at - now_utc()).total_seconds(), 0.0) if at else default
+    if at := _http_date(response.headers.get("retry-after", "")):
+        return max((at - now_utc()).total_seconds(), 0.0)
+    # Google asks in the body; a body that breaks off asks for nothing.
+    with suppress(httpx.TransportError):
+        if found := _RETRY_DELAY.search(await response.aread()):
+            return float(found[1])
+    return default
 
 
 def _http_date(text: str) -> datetime | None:

@@ -67,4 +67,12 @@ def infer_provider(provider: str) -> Provider[Any]:
         from app.ai.providers.anthropic import AnthropicProvider
 
         return AnthropicProvider()
+    if provider in ("google", "google-gla"):
+        from app.ai.providers.google import GoogleProvider
+
+        return GoogleProvider()
+    if provider == "google-vertex":
+        from app.ai.providers.google import GoogleVertexProvider
+
+        return GoogleVertexProvider()
     raise UserError(f"Unknown provider {provider!r}; known: openai.")

@@ -11,14 +11,16 @@ import pytest
 from app.ai.exceptions import ModelAPIError, ModelHTTPError
 from app.ai.messages import ModelResponse
 from app.ai.models.anthropic import AnthropicModel
+from app.ai.models.google import GoogleModel
 from app.ai.models.http import HTTPModel
 from app.ai.providers.anthropic import AnthropicProvider
-from tests.ai.models.recorded import anthropic, traffic
+from app.ai.providers.google import GoogleProvider, GoogleVertexProvider
+from tests.ai.models.recorded import anthropic, google, traffic
 from tests.ai.models.recorded.traffic import Asked, as_answered
 
 pytestmark = pytest.mark.skipif(not traffic.AVAILABLE, reason=traffic.UNAVAILABLE)
 
-APIS: dict[str, Any] = {"anthropic-messages": anthropic}
+APIS: dict[str, Any] = {"anthropic-messages": anthropic, "google-generate": google}
 
 # Whole answers are not cut into pieces, so one size is enough for them.
 CASES = [
@@ -37,7 +39,7 @@ async def test_a_recorded_scenario_goes_through_our_client(name: str, chunk: int
     answers: list[ModelResponse] = []
     with traffic.replay_server().ReplayServer(scenario, chunk=chunk) as server:
         for exchange in scenario["exchanges"]:
-            body = exchange["request"]["json"] or {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
+            body = exchange["request"]["json"] or api.HELLO
             async with make_model(scenario, server, body) as model:
                 await check_exchange(api, model, exchange, body, answers)
         explained = {path for path in api.EXPLAINED}
@@ -51,6 +53,12 @@ def make_model(scenario: dict[str, Any], server: Any, body: dict[str, Any]) -> H
         case "anthropic-messages":
             provider = AnthropicProvider(base_url=server.base_url(), api_key="k")
             return AnthropicModel(body["model"], provider=provider)
+        case "google-generate":
+            url = scenario["exchanges"][0]["request"]["url"]
+            name = url.partition("/models/")[2].partition(":")[0]
+            if "aiplatform" in url:
+                return GoogleModel(name, provider=GoogleVertexProvider(base_url=server.base_url(), access_token="k"))
+            return GoogleModel(name, provider=GoogleProvider(base_url=server.base_url(), api_key="k"))
         case api:
             raise NotImplementedError(api)
 

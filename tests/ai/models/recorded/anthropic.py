@@ -38,6 +38,8 @@ from app.ai.output_modes import OutputObjectDefinition
 from app.ai.tools import ToolDefinition
 from tests.ai.models.recorded.traffic import Answered, Asked, add_request, events, tool_names, turn
 
+HELLO = {"model": "m", "messages": [{"role": "user", "content": "Hello"}]}
+
 FINISH_REASONS = {
     "end_turn": "stop",
     "stop_sequence": "stop",

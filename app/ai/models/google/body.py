@@ -1,0 +1,126 @@
+"""The body of a Gemini request, apart from its contents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.ai.exceptions import UserError
+from app.ai.models.parameters import ModelRequestParameters
+from app.ai.models.tool_choice import offer_tools
+from app.ai.native_tools import CodeExecutionTool, FileSearchTool, ImageGenerationTool, WebFetchTool, WebSearchTool
+from app.ai.profiles.google import GoogleModelProfile
+from app.ai.settings import ModelSettings, ThinkingLevel
+from app.ai.tools import ToolDefinition
+
+
+class GoogleModelSettings(ModelSettings, total=False):
+    """Settings that only this API knows."""
+
+    google_safety_settings: list[dict[str, Any]]
+    google_thinking_config: dict[str, Any]
+    """The API's own `thinkingConfig`, instead of the setting `thinking`."""
+    google_labels: dict[str, str]
+    google_cached_content: str
+    google_video_resolution: str
+    google_logprobs: bool
+    google_top_logprobs: int
+
+
+_CONFIG_NAMES = {
+    "max_tokens": "maxOutputTokens",
+    "temperature": "temperature",
+    "top_p": "topP",
+    "top_k": "topK",
+    "stop_sequences": "stopSequences",
+    "seed": "seed",
+    "presence_penalty": "presencePenalty",
+    "frequency_penalty": "frequencyPenalty",
+    "google_thinking_config": "thinkingConfig",
+    "google_video_resolution": "mediaResolution",
+    "google_logprobs": "responseLogprobs",
+    "google_top_logprobs": "logprobs",
+}
+_NAMES = {
+    "google_safety_settings": "safetySettings",
+    "google_labels": "labels",
+    "google_cached_content": "cachedContent",
+}
+_BUDGETS: Mapping[ThinkingLevel, int] = {
+    True: -1,  # as the model sees fit
+    False: 0,
+    "minimal": 512,
+    "low": 2048,
+    "medium": 8192,
+    "high": 24576,
+    "xhigh": 24576,
+}
+_LEVELS: Mapping[ThinkingLevel, str] = {
+    "minimal": "minimal",
+    "low": "low",
+    "medium": "medium",
+    "high": "high",
+    "xhigh": "high",
+}
+
+
+def settings_body(
+    settings: ModelSettings, parameters: ModelRequestParameters, profile: GoogleModelProfile
+) -> dict[str, Any]:
+    """Settings and the form of the output."""
+    given: dict[str, Any] = {**settings}
+    config = {name: given[key] for key, name in _CONFIG_NAMES.items() if given.get(key) is not None}
+    if parameters.thinking is not None:
+        config.setdefault("thinkingConfig", _thinking(parameters.thinking, profile))
+    if parameters.allow_image_output or any(isinstance(tool, ImageGenerationTool) for tool in parameters.native_tools):
+        config["responseModalities"] = ["TEXT", "IMAGE"]
+    if parameters.output_mode == "native" and parameters.output_object:
+        config["responseMimeType"] = "application/json"
+        config["responseJsonSchema"] = parameters.output_object.json_schema
+    elif parameters.output_mode == "prompted" and profile.supports_json_object_output and not parameters.function_tools:
+        config["responseMimeType"] = "application/json"
+    body = {name: given[key] for key, name in _NAMES.items() if given.get(key) is not None}
+    return {"generationConfig": config, **body}
+
+
+def _thinking(level: ThinkingLevel, profile: GoogleModelProfile) -> dict[str, Any]:
+    config: dict[str, Any] = {"includeThoughts": level is not False}
+    if not profile.google_supports_thinking_level:
+        return {**config, "thinkingBudget": _BUDGETS[level]}
+    return {**config, "thinkingLevel": _LEVELS[level]} if level in _LEVELS else config
+
+
+def tools_body(settings: ModelSettings, parameters: ModelRequestParameters) -> dict[str, Any]:
+    """Tools on offer and whether one has to be called."""
+    offered = offer_tools(settings, parameters)
+    tools = [native for tool in parameters.native_tools if (native := _native(tool))]
+    body: dict[str, Any] = {}
+    if offered.tools:
+        tools.append({"functionDeclarations": [_declaration(tool) for tool in offered.tools]})
+    if offered.tools and offered.mode == "required":
+        body["toolConfig"] = {"functionCallingConfig": {"mode": "ANY"}}
+    return {"tools": tools, **body} if tools else {}
+
+
+def _declaration(tool: ToolDefinition) -> dict[str, Any]:
+    return {
+        "name": tool.name,
+        "description": tool.description or "",
+        "parametersJsonSchema": tool.parameters_json_schema,
+    }
+
+
+def _native(tool: Any) -> dict[str, Any] | None:
+    match tool:
+        case WebSearchTool():
+            return {"googleSearch": {}}
+        case WebFetchTool():
+            return {"urlContext": {}}
+        case CodeExecutionTool():
+            return {"codeExecution": {}}
+        case FileSearchTool():
+            return {"fileSearch": {"fileSearchStoreNames": list(tool.file_store_ids)}}
+        case ImageGenerationTool():
+            return None  # a kind of output here
+        case _:
+            raise UserError(f"Gemini has no native tool {tool!r}.")

@@ -1,0 +1,37 @@
+"""What Google's models can do."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from app.ai.profiles import ModelProfile
+
+__all__ = "GoogleModelProfile", "google_model_profile"
+
+
+@dataclass(kw_only=True)
+class GoogleModelProfile(ModelProfile):
+    """What a model behind the Gemini API can do."""
+
+    google_supports_thinking_level: bool = True
+    """Whether thinking is asked for by a level; older models get a budget of tokens."""
+
+
+_VERSION = re.compile(r"gemini-(\d+(?:\.\d+)?)")
+
+
+def google_model_profile(model_name: str) -> GoogleModelProfile:
+    """The profile of a model by its name; names without a version count as the newest."""
+    found = _VERSION.search(model_name)
+    version = float(found[1]) if found else 99.0
+    draws = "image" in model_name
+    return GoogleModelProfile(
+        supports_tools=not draws,
+        supports_json_schema_output=not draws,
+        supports_json_object_output=not draws,
+        supports_image_output=draws,
+        supports_thinking=version >= 2.5 and not draws,
+        thinking_always_enabled=version >= 3 or "2.5-pro" in model_name,
+        google_supports_thinking_level=version >= 3,
+    )
