@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from app.api import agents, approvals, conversations, events, health, runs
-from app.api.problems import add_problem_handlers, document_problems, problems
+from app.api.problems import add_problem_handlers, document_keys, document_problems, problems
 from app.api.security import AccessRules, Gate
 from app.runs.service import RunService
 
@@ -29,9 +29,9 @@ def create_app(
     app.state.service = service
     app.state.ping_seconds = ping_seconds
     for noun in (runs, events, approvals, conversations, agents, health):
-        app.include_router(noun.router, responses=problems(401, 421))
+        app.include_router(noun.router, responses=problems(401, 403, 421))
     add_problem_handlers(app)
-    app.add_middleware(Gate, rules=rules)
+    app.add_middleware(Gate, rules=rules, keys=service.keys)
     _complete_openapi(app)
     return app
 
@@ -41,7 +41,7 @@ def _complete_openapi(app: FastAPI) -> None:
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = document_problems(generate())
+            app.openapi_schema = document_keys(document_problems(generate()))
         return app.openapi_schema
 
     app.openapi = openapi

@@ -30,4 +30,4 @@ async def list_approvals(
 )
 async def decide(run_id: RunId, tool_call_id: Text, request: Decide, service: Service, caller: Caller) -> Approval:
     """Approve a tool call, with other arguments if given, or deny it. Only the first decision counts."""
-    return await service.approvals.decide(run_id, tool_call_id, request, by=caller)
+    return await service.approvals.decide(run_id, tool_call_id, request, by=caller.name)

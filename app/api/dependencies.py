@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import Depends, Path, Query, Request
 from pydantic import StringConstraints
 
-from app.runs import refusals
+from app.runs import keys, refusals
 from app.runs.service import RunService
 from app.runs.text import find_unstorable
 
@@ -29,12 +29,12 @@ async def storable_body(request: Request) -> None:
         raise refusals.unstorable(found)
 
 
-async def _caller(request: Request) -> str:
-    return request.scope.get("caller", "anonymous")
+async def _caller(request: Request) -> keys.Caller:
+    return request.scope["caller"]
 
 
-Caller = Annotated[str, Depends(_caller)]
-"""Who asks: kept with decisions."""
+Caller = Annotated[keys.Caller, Depends(_caller)]
+"""Who asks, as `app.api.security` found out."""
 Service = Annotated[RunService, Depends(_service)]
 RunId = Annotated[str, Depends(_run_id)]
 StorableBody = Depends(storable_body)

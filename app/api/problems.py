@@ -92,6 +92,16 @@ def document_problems(schema: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
+def document_keys(schema: dict[str, Any]) -> dict[str, Any]:
+    """Add to an OpenAPI document how callers show who they are: by either header, or not at all if keyless."""
+    schema["components"]["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+    }
+    schema["security"] = [{"bearer": []}, {"key": []}, {}]
+    return schema
+
+
 def _validation_problem(error: RequestValidationError) -> Problem:
     found = _by_field(error.errors(), error.body)
     field, first = next(iter(found.items()))

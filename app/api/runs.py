@@ -28,12 +28,13 @@ _PREFER_WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?([0-9]{1,9})\"?\s*(?=$|[,
 async def start_run(
     request: StartRun,
     service: Service,
+    caller: Caller,
     response: Response,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
     prefer: Annotated[str | None, Header(description="`wait=N`: answer when it settled, or after N seconds.")] = None,
 ) -> Run:
     """Start a run. The same `Idempotency-Key` and body again answer with the same run."""
-    started = await service.start(request, idempotency_key=idempotency_key)
+    started = await service.start(request, idempotency_key=idempotency_key, caller=caller)
     run = started.run
     response.headers["Location"] = f"/api/runs/{run.run_id}"
     if started.replayed:
@@ -100,5 +101,5 @@ async def resume_run(run_id: RunId, service: Service, caller: Caller, request: R
     """
     if request is None or request.tool_call_id is None:
         return await service.resume(run_id)
-    await service.approvals.answer(run_id, request.tool_call_id, request, by=caller)
+    await service.approvals.answer(run_id, request.tool_call_id, request, by=caller.name)
     return await service.get(run_id)

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import hmac
+import re
 from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.problems import ProblemResponse
+from app.api.problems import ProblemResponse, to_problem
 from app.api.schemas import Problem
+from app.errors import HoldfastError
+from app.runs import keys
+from app.runs.keys import ANYBODY, BOOTSTRAP, Caller, Keys
 
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _OPEN_PATHS = frozenset({"/livez", "/readyz", "/openapi.json", "/docs"})
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_DECISION_PATH = re.compile(r"/api/runs/[^/]+/approvals/.*")
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,7 @@ class AccessRules:
     """What a request has to fulfil before it is looked at.
 
     Without an `api_key` only requests for a loopback name, or one of `allowed_hosts`, are served: a page that rebinds
-    its own DNS name to 127.0.0.1 still sends that name.
+    its own DNS name to 127.0.0.1 still sends that name. With one, every request needs it or a key made for the service.
     """
 
     max_body_bytes: int
@@ -30,32 +35,21 @@ class AccessRules:
     allowed_hosts: tuple[str, ...] = ()
 
     def refusal(self, scope: Scope) -> Problem | None:
-        """Why the request is not served, if it is not."""
+        """Why the request is not served whoever sent it, if it is not."""
         headers = Headers(scope=scope)
-        return self._caller_refusal(scope["path"], headers) or self._body_refusal(scope["method"], headers)
+        return self._host_refusal(headers) or self._body_refusal(scope["method"], headers)
 
-    def _caller_refusal(self, path: str, headers: Headers) -> Problem | None:
-        if self.api_key is None:
-            host = _host_name(headers.get("host", ""))
-            if host in LOOPBACK_HOSTS or host in map(str.lower, self.allowed_hosts):
-                return None
-            return Problem(
-                type="host_not_allowed",
-                title="Misdirected request",
-                status=421,
-                detail=f"This service has no API key, so it does not answer for the host {host!r}.",
-                field="Host",
-                fix="Call it as localhost, add the name to HOLDFAST_ALLOWED_HOSTS, or set HOLDFAST_API_KEY.",
-            )
-        if path in _OPEN_PATHS or hmac.compare_digest(_key_given(headers).encode(), self.api_key.encode()):
+    def _host_refusal(self, headers: Headers) -> Problem | None:
+        host = _host_name(headers.get("host", ""))
+        if self.api_key is not None or host in LOOPBACK_HOSTS or host in map(str.lower, self.allowed_hosts):
             return None
         return Problem(
-            type="unauthorized",
-            title="Unauthorized",
-            status=401,
-            detail="The request has no valid API key.",
-            field="Authorization",
-            fix="Send `Authorization: Bearer <key>` or `x-api-key: <key>`.",
+            type="host_not_allowed",
+            title="Misdirected request",
+            status=421,
+            detail=f"This service has no API key, so it does not answer for the host {host!r}.",
+            field="Host",
+            fix="Call it as localhost, add the name to HOLDFAST_ALLOWED_HOSTS, or set HOLDFAST_API_KEY.",
         )
 
     def _body_refusal(self, method: str, headers: Headers) -> Problem | None:
@@ -76,20 +70,58 @@ class AccessRules:
 
 
 class Gate:
-    """ASGI middleware that applies `AccessRules`."""
+    """ASGI middleware that applies `AccessRules` and finds out who calls: `scope["caller"]`."""
 
-    def __init__(self, app: ASGIApp, rules: AccessRules) -> None:
+    def __init__(self, app: ASGIApp, rules: AccessRules, keys: Keys) -> None:
         self._app = app
         self._rules = rules
+        self._keys = keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the request or refuse it."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        if problem := self._rules.refusal(scope):
+        try:
+            problem = self._rules.refusal(scope) or await self._caller_refusal(scope)
+        except HoldfastError as error:
+            problem = to_problem(error)
+        if problem is not None:
             headers = {"WWW-Authenticate": "Bearer"} if problem.status == 401 else None
             return await ProblemResponse(problem, headers)(scope, receive, send)
         return await self._app(scope, self._limited(receive), send)
+
+    async def _caller_refusal(self, scope: Scope) -> Problem | None:
+        if scope["path"] in _OPEN_PATHS:
+            return None
+        caller = scope["caller"] = await self._caller(Headers(scope=scope))
+        if caller is None:
+            return Problem(
+                type="unauthorized",
+                title="Unauthorized",
+                status=401,
+                detail="The request has no valid API key.",
+                field="Authorization",
+                fix="Send `Authorization: Bearer <key>` or `x-api-key: <key>`.",
+            )
+        needed = scope_needed(scope["method"], scope["path"])
+        if not caller.may(needed):
+            return Problem(
+                type="forbidden",
+                title="Forbidden",
+                status=403,
+                detail=f"The key {caller.name!r} lacks the scope {needed!r}.",
+                field="Authorization",
+                fix=f"Use a key with the scope: `holdfast keys create NAME --scope {needed}`.",
+            )
+        return None
+
+    async def _caller(self, headers: Headers) -> Caller | None:
+        if self._rules.api_key is None:
+            return ANYBODY
+        given = _key_given(headers)
+        if hmac.compare_digest(given.encode(), self._rules.api_key.encode()):
+            return BOOTSTRAP
+        return await self._keys.caller(given)
 
     def _limited(self, receive: Receive) -> Receive:
         received = 0
@@ -103,6 +135,15 @@ class Gate:
             return message
 
         return receive_limited
+
+
+def scope_needed(method: str, path: str) -> keys.Scope:
+    """What a caller must be allowed for a request: one rule for all routes, so that no new one is open by mistake."""
+    if method in ("GET", "HEAD", "OPTIONS"):
+        return "read"
+    if method not in ("POST", "DELETE"):
+        return "admin"
+    return "approve" if _DECISION_PATH.fullmatch(path) else "run"
 
 
 def _host_name(header: str) -> str:

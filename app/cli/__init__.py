@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from app.cli import approvals, processes, psql, runs
+from app.cli import approvals, keys, processes, psql, runs
 
 cli = typer.Typer(
     name="holdfast",
@@ -24,6 +24,7 @@ runs.commands.command("approve")(approvals.approve)
 runs.commands.command("deny")(approvals.deny)
 runs.commands.command("resume")(approvals.resume)
 cli.add_typer(runs.commands, name="runs")
+cli.add_typer(keys.commands, name="keys")
 
 
 def main() -> None:

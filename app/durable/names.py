@@ -5,7 +5,7 @@ A recorded step whose name differs from the one its replay draws makes the run f
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 APPLICATION: Final = "holdfast"
 APPLICATION_VERSION: Final = "holdfast-1"
@@ -39,7 +39,7 @@ STEP_EVENTS: Final = (
     "function_tool_call",
     "function_tool_result",
 )
-TABLES: Final = ("run_cursors", "run_events", "attempts", "approvals", "idempotency_keys", "workers")
+TABLES: Final = ("run_cursors", "run_events", "attempts", "approvals", "idempotency_keys", "workers", "api_keys")
 VIEWS: Final = ("runs", "steps", "messages", "tool_calls")
 WAIT_KINDS: Final = ("approval", "external", "outcome_unknown")
 
@@ -60,3 +60,29 @@ def mcp_step(tool: str) -> str:
 def list_tools_step(toolset_id: str) -> str:
     """Name of the step that lists the tools of a remote toolset."""
     return f"list_tools:{toolset_id}"
+
+
+# The published names of the durable façade.
+
+ModelOperation: TypeAlias = Literal["request", "request_stream"]
+MCPOperation: TypeAlias = Literal["get_tools", "call_tool"]
+
+
+def agent_run_workflow(agent: str) -> str:
+    """Name of the workflow of `DBOSAgent.run`."""
+    return f"{agent}.run"
+
+
+def agent_run_sync_workflow(agent: str) -> str:
+    """Name of the workflow of `DBOSAgent.run_sync`."""
+    return f"{agent}.run_sync"
+
+
+def agent_model_step(prefix: str, operation: ModelOperation) -> str:
+    """Name of the step in which a `DBOSModel` asks its model."""
+    return f"{prefix}__model.{operation}"
+
+
+def agent_mcp_step(prefix: str, server: str, operation: MCPOperation) -> str:
+    """Name of the step in which a `DBOSMCPServer` asks the server with that id."""
+    return f"{prefix}__mcp_server__{server}.{operation}"

@@ -162,6 +162,18 @@ class Event(Record):
     created_at: datetime
 
 
+class KeyInfo(Record):
+    """An API key without its secret."""
+
+    id: str
+    name: str
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None = Field(description="To the minute.")
+
+
 class AgentInfo(Record):
     """An agent as clients see it: what it is made of, never its instructions."""
 

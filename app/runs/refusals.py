@@ -179,6 +179,19 @@ def cannot_run_again(question: Approval) -> HoldfastError:
     )
 
 
+def key_name_taken(name: str) -> HoldfastError:
+    """Another key has the name."""
+    return Conflict(
+        f"There is a key {name!r} already.", type="key_name_taken", field="name", fix="Give the key another name."
+    )
+
+
+def unknown_key(name: str) -> HoldfastError:
+    """No key has this name or id."""
+    fix = "See `holdfast keys list`."
+    return NotFound(f"There is no key {name!r}.", type="unknown_key", field="name", fix=fix)
+
+
 def invalid_arguments(tool: str, field: str, problem: str) -> HoldfastError:
     """Given arguments do not fit the tool."""
     return Invalid(

@@ -19,6 +19,7 @@ from app.errors import BusyConversation
 from app.runs import refusals
 from app.runs.approvals import Approvals
 from app.runs.feed import EventFeed
+from app.runs.keys import ANYBODY, Caller, Keys
 from app.runs.reach import answers_in_time
 from app.runs.reading import RunReader, read_run, unfinished
 from app.runs.records import AgentInfo, Run
@@ -59,6 +60,7 @@ class RunService(RunReader):
         self._limits = limits
         self.agents = agents
         self.approvals = Approvals(engine)
+        self.keys = Keys(engine)
 
     def agent(self, name: str) -> AgentInfo:
         """What clients may know about an agent."""
@@ -67,14 +69,17 @@ class RunService(RunReader):
         return self.agents[name]
 
     @answers_in_time
-    async def start(self, request: StartRun, *, idempotency_key: str | None = None) -> Started:
-        """Store the run and queue it, in one transaction; the same key and request give the same run again."""
+    async def start(
+        self, request: StartRun, *, idempotency_key: str | None = None, caller: Caller = ANYBODY
+    ) -> Started:
+        """Store the run and queue it, in one transaction; the same key and request of the same caller give the same
+        run again."""
         agent = self._checked(request)
         run_id = str(uuid7())
         try:
             async with self._engine.begin() as connection:
                 if idempotency_key is not None:
-                    wanted = Claim(key=idempotency_key, request_hash=request.fingerprint(), run_id=run_id)
+                    wanted = Claim(idempotency_key, request.fingerprint(), run_id, api_key_id=caller.key_id)
                     held = await idempotency.claim(connection, wanted, kept_for=self._limits.key_lifetime)
                     if held != wanted:
                         return Started(await _replayed(connection, wanted, held), replayed=True)
