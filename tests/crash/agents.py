@@ -293,7 +293,7 @@ async def mcp_model(messages: list[ModelMessage], info: AgentInfo) -> AsyncItera
     if not any(isinstance(message, ModelResponse) for message in messages):
         yield calls((prompt_of(messages), {"exit_code": 3}))
     else:
-        yield str([part.content for part in messages[-1].parts])
+        yield str([part.content for part in returns_of(messages)])
 
 
 fragile_server = MCPServerStdio(

@@ -120,13 +120,17 @@ class Cluster:
         """Enqueue a run. `crash` is "<step>:<point>" for the worker that gets it."""
         run_id = str(uuid7())
         if crash is not None:
-            (self.crashes / run_id).write_text(crash)
+            self.crash_next(run_id, crash)
         timeout = given.pop("timeout", None)
         conversation = given.pop("conversation_id", run_id)
         run = RunInput(agent=agent, prompt=prompt, conversation_id=conversation, **given)
         async with self.engine.begin() as connection:
             await self.client.enqueue(connection, NewRun(run_id, run, timeout_seconds=timeout))
         return run_id
+
+    def crash_next(self, run_id: str, point: str) -> None:
+        """Kill the worker that next comes to this point ("<step>:<point>") of the run."""
+        (self.crashes / run_id).write_text(point)
 
     async def query(self, statement: str, **values: Any) -> list[Row]:
         async def ask(_again: bool) -> list[Row]:

@@ -76,6 +76,25 @@ async def test_a_killed_worker_s_run_finishes_elsewhere(pair: Cluster, step: int
     check_events(await pair.events(run_id), attempts)
 
 
+@pytest.mark.parametrize("point", POINTS[1:])
+@pytest.mark.parametrize("step", [1, 3])
+async def test_a_worker_killed_in_a_user_s_callback_repeats_only_that(pair: Cluster, step: int, point: str) -> None:
+    """Steps 1 and 3 of `judge` are its system prompt function and its output function."""
+    await refill(pair)
+    run_id = await pair.start_run("judge", "guilty?", crash=f"{step}:{point}")
+
+    async def somebody_died() -> bool:
+        return any(worker.process.returncode is not None for worker in pair.workers)
+
+    await until(somebody_died, "the kill")
+    died = time.monotonic()
+    run = await pair.finished(run_id)
+    recovery_seconds.append(time.monotonic() - died)
+    assert (run["status"], run["output"]) == ("succeeded", '["GUILTY?"]')
+    attempts = [row["attempts"] for row in await pair.steps(run_id)]
+    assert attempts == [2 if number == step and point != "recorded" else 1 for number in (1, 2, 3)]
+
+
 def check_events(events: list[Row], attempts: dict[int, int]) -> None:
     """Gapless, an `attempt` event for each try, and the text that a client assembles is the answer."""
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))

@@ -40,6 +40,20 @@ async def test_the_call_is_not_repeated_and_the_given_result_finishes_the_run(cl
     assert events.index("run_waiting") < events.index("run_succeeded")
 
 
+async def test_a_worker_killed_while_it_takes_the_decision_loses_nothing_of_it(cluster: Cluster) -> None:
+    run_id = await lose_the_payment(cluster)
+    second = cluster.workers[-1]
+    await cluster.start_worker()
+    cluster.crash_next(run_id, "4:performed")
+    await decide(cluster.engine, run_id, PAY, {"result": "paid 7"}, decided_by="test")
+    run = await cluster.finished(run_id)
+    assert run["output"] == "paid: ['noted', 'paid 7']"
+    assert run["recovery_attempts"] >= 2
+    assert (cluster.crashes / f"{run_id}.done").exists()
+    assert second.process.returncode is not None or cluster.workers[-1].process.returncode is not None
+    assert cluster.effect_counts() == {"pay": 1, "note": 1}
+
+
 async def test_cancelling_the_waiting_run_ends_it(cluster: Cluster) -> None:
     run_id = await lose_the_payment(cluster)
     await cluster.client.cancel(run_id)

@@ -9,8 +9,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.db import waits
+from app.db.waits import Wait
 from app.durable import journal
 from app.durable.events import StepEvents
 from app.durable.journal import Body, Envelope, Journal, StepPlan
@@ -22,6 +28,7 @@ from tests.crash.agents import AGENTS
 CRASHES = "HOLDFAST_TEST_CRASHES"
 
 perform = journal.Journal.perform
+decisions_or_park = waits.decisions_or_park
 
 
 def crash_here(run_id: str, step: int, point: str) -> None:
@@ -45,8 +52,16 @@ async def perform_or_die(self: Journal, plan: StepPlan, body: Body) -> Envelope:
     return envelope
 
 
+async def decide_or_die(engine: AsyncEngine, run_id: str, owner: str, step: int, asked: Sequence[Wait]) -> Any:
+    decisions = await decisions_or_park(engine, run_id, owner, step, asked)
+    if decisions is not None:
+        crash_here(run_id, step, "performed")
+    return decisions
+
+
 if __name__ == "__main__":
     Journal.perform = perform_or_die
+    waits.decisions_or_park = decide_or_die
     settings = load_settings()
     set_up_logging(settings.log_level)
     sys.exit(run_worker(settings, AGENTS))
