@@ -22,6 +22,13 @@ __all__ = (
 )
 
 
+DEFERRED_NOT_ALLOWED = (
+    "A tool call must be answered outside the run, but DeferredToolRequests is not among the output types; "
+    "add it to `output_type`"
+)
+"""Why a run fails that has nobody to answer such calls."""
+
+
 @dataclass(kw_only=True)
 class ToolApproved:
     """The call may be made, with other arguments if given."""

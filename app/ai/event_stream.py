@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Generic, Self, TypeAlias, TypeVar
@@ -20,6 +20,7 @@ Emit: TypeAlias = Callable[[AgentStreamEvent], Awaitable[None]]
 """Takes what happens as it happens."""
 
 _END: Any = object()
+_LATE: Any = object()
 
 
 class EventChannel(Generic[T]):
@@ -51,6 +52,64 @@ class EventChannel(Generic[T]):
         if self._free is not None:
             self._free.release()
         return event
+
+
+class SharedEvents(Generic[T]):
+    """Events that several readers may read in turn: a reader that stops early loses none for the next one."""
+
+    def __init__(self, events: AsyncIterator[T]):
+        self._events = events
+        self._fetch: asyncio.Task[Any] | None = None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        # Without a fetch that an earlier reader left behind, no task is needed.
+        event = await anext(self._events, _END) if self._fetch is None else await self._fetched(None)
+        if event is _END:
+            raise StopAsyncIteration
+        return event
+
+    async def groups(self, debounce_by: float | None, first: Sequence[T] = ()) -> AsyncGenerator[list[T]]:
+        """`first` and the events, those together that come within `debounce_by` seconds; None groups nothing."""
+        if debounce_by is None:
+            for event in first:
+                yield [event]
+            async for event in self:
+                yield [event]
+            return
+        now = asyncio.get_running_loop().time
+        group, deadline = list(first), now() + debounce_by
+        while (event := await self._fetched(max(0.0, deadline - now()) if group else None)) is not _END:
+            if event is _LATE:
+                yield group
+                group = []
+                continue
+            if not group:
+                deadline = now() + debounce_by
+            group.append(event)
+        if group:
+            yield group
+
+    async def close(self) -> None:
+        """Give up what is still being fetched."""
+        if self._fetch is not None:
+            self._fetch.cancel()
+            await asyncio.gather(self._fetch, return_exceptions=True)
+            self._fetch = None
+
+    async def _fetched(self, timeout: float | None) -> Any:
+        if self._fetch is None:
+            self._fetch = asyncio.create_task(self._next_or_end())
+        done, _ = await asyncio.wait({self._fetch}, timeout=timeout)
+        if not done:
+            return _LATE
+        fetch, self._fetch = self._fetch, None
+        return fetch.result()
+
+    async def _next_or_end(self) -> Any:
+        return await anext(self._events, _END)
 
 
 async def drain(events: AsyncIterable[Any]) -> None:

@@ -11,7 +11,7 @@ happens next may depend only on messages and on what came through `Steps`, never
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -19,8 +19,9 @@ from typing import Any, Generic, TypeAlias
 
 from pydantic import ValidationError
 
+from app.ai.agent_stream import AgentStream, ReadResponse, open_agent_stream
 from app.ai.callbacks import function_name
-from app.ai.deferred import DeferredToolResults
+from app.ai.deferred import DEFERRED_NOT_ALLOWED, DeferredToolRequests, DeferredToolResults
 from app.ai.event_stream import Emit, EventStream, EventStreamHandler, drain, feed_handler, ignore_event
 from app.ai.exceptions import ModelRetry, UserError
 from app.ai.graph import BaseNode, End
@@ -37,6 +38,7 @@ from app.ai.messages import (
     UserPromptPart,
 )
 from app.ai.models import StreamedResponse
+from app.ai.models.wrapper import CompletedStreamedResponse
 from app.ai.output import OutputDataT
 from app.ai.output_processors import TextProcessor, run_output_validators
 from app.ai.request_preparation import (
@@ -47,11 +49,12 @@ from app.ai.request_preparation import (
     system_prompt_parts,
     with_dynamic_prompts,
 )
+from app.ai.response_output import ResponseOutput
 from app.ai.responses import content_filtered, text_of, token_limit_reached
 from app.ai.result import FinalResult
 from app.ai.resume import resumed_answers
 from app.ai.run_context import AgentDepsT, RunContext
-from app.ai.run_state import GraphAgentDeps, GraphAgentState, RunState, build_run_context, stamp_request
+from app.ai.run_state import GraphAgentDeps, GraphAgentState, RunState, build_run_context, output_context, stamp_request
 from app.ai.steps import PreparedRequest
 from app.ai.texts import no_action, output_retries_exceeded
 from app.ai.tool_manager import describe_problem
@@ -168,29 +171,43 @@ class ModelRequestNode(AgentNode[AgentDepsT, OutputDataT]):
         if self._being_streamed:
             raise UserError("Finish reading the stream of this node before running it")
         if self._next is None:
-            self._next = await self._ask_model(ctx, ctx.deps.event_stream_handler)
+            handler = ctx.deps.event_stream_handler
+            self._next = await self._ask_model(ctx, handler and partial(_handle, handler, ctx))
         return self._next
 
     @asynccontextmanager
-    async def stream(self, ctx: RunState) -> AsyncGenerator[EventStream[AgentStreamEvent]]:
-        """Ask the model and read the events of its response; what is left unread is read at the end of the block."""
+    async def stream(self, ctx: RunState) -> AsyncGenerator[AgentStream[AgentDepsT, OutputDataT]]:
+        """Ask the model and read its response as it comes; what is left unread is read at the end of the block."""
 
-        async def produce(emit: Emit) -> None:
-            self._next = await self._ask_model(ctx, partial(_forward, emit))
+        async def ask(read: ReadResponse) -> ModelResponse:
+            self._next = await self._ask_model(ctx, read)
+            return self._next.model_response
 
         self._being_streamed = True
-        async with EventStream[AgentStreamEvent](produce) as events:
-            yield events
-            await drain(events)
+        async with open_agent_stream(ask, partial(self._agent_stream, ctx), CompletedStreamedResponse.of) as stream:
+            yield stream
         self._being_streamed = False
 
-    async def _ask_model(self, ctx: RunState, handler: EventStreamHandler[Any] | None) -> CallToolsNode[Any, Any]:
+    def _agent_stream(
+        self, ctx: RunState, response: StreamedResponse, finish: Callable[[], Awaitable[ModelResponse]]
+    ) -> AgentStream[AgentDepsT, OutputDataT]:
+        deps = ctx.deps
+        output = ResponseOutput(
+            schema=deps.output_schema,
+            validators=deps.output_validators,
+            manager=deps.tool_manager,
+            steps=deps.steps,
+            ctx=output_context(ctx),
+        )
+        return AgentStream(response, output, deps.usage_limits, finish)
+
+    async def _ask_model(self, ctx: RunState, read: ReadResponse | None) -> CallToolsNode[Any, Any]:
         await self._begin_step(ctx)
         run_context = build_run_context(ctx)
         prepared, response = await ctx.deps.steps.model_request(
             run_context,
             partial(prepare_request, ctx, run_context, self.request),
-            partial(self._send, ctx, run_context, handler),
+            partial(self._send, ctx, run_context, read),
         )
         ctx.state.max_tokens = (prepared.model_settings or {}).get("max_tokens")
         return self._finish_step(ctx, prepared.message, response)
@@ -208,7 +225,7 @@ class ModelRequestNode(AgentNode[AgentDepsT, OutputDataT]):
         self,
         ctx: RunState,
         run_context: RunContext[Any],
-        handler: EventStreamHandler[Any] | None,
+        read: ReadResponse | None,
         prepared: PreparedRequest,
     ) -> ModelResponse:
         assert prepared.parameters is not None, "a replayed request is not sent"
@@ -216,14 +233,12 @@ class ModelRequestNode(AgentNode[AgentDepsT, OutputDataT]):
         messages = messages_to_send(ctx, prepared)
         # What was prepared is in the history already while the answer is on its way.
         ctx.state.message_history[-1] = prepared.message
-        if handler is None or not ctx.deps.steps.streams(model):
+        if read is None or not ctx.deps.steps.streams(model):
             response = await model.request(messages, prepared.model_settings, prepared.parameters)
             return with_unique_call_ids(response)
         async with model.request_stream(messages, prepared.model_settings, prepared.parameters, run_context) as stream:
             self._count_request(ctx)
-            events = _within_limits(stream, ctx)
-            await handler(run_context, events)
-            await drain(events)
+            await read(run_context, stream)
             # Before it is recorded, so that a record never holds two calls with one id.
             return with_unique_call_ids(stream.get())
 
@@ -248,9 +263,12 @@ class ModelRequestNode(AgentNode[AgentDepsT, OutputDataT]):
             ctx.state.usage.requests += 1
 
 
-async def _forward(emit: Emit, ctx: RunContext[Any], events: AsyncIterable[AgentStreamEvent]) -> None:
-    async for event in events:
-        await emit(event)
+async def _handle(
+    handler: EventStreamHandler[Any], run: RunState, ctx: RunContext[Any], response: StreamedResponse
+) -> None:
+    events = _within_limits(response, run)
+    await handler(ctx, events)
+    await drain(events)
 
 
 async def _within_limits(response: StreamedResponse, ctx: RunState) -> AsyncIterator[AgentStreamEvent]:
@@ -317,8 +335,34 @@ class CallToolsNode(AgentNode[AgentDepsT, OutputDataT]):
     # Tool calls
 
     async def _answer_calls(self, ctx: RunState, emit: Emit) -> ModelRequestNode[Any, Any] | End[FinalResult[Any]]:
+        phase = self._tool_phase(ctx, emit)
+        await phase.run()
+        if phase.final_result is not None:
+            return _end(ctx, phase.final_result, phase.parts)
+        if phase.deferred.calls or phase.deferred.approvals:
+            return self._end_deferred(ctx, phase)
+        prompt = [UserPromptPart(self.user_prompt)] if self.user_prompt is not None else []
+        return ModelRequestNode(ModelRequest([*phase.parts, *prompt]))
+
+    async def settle_streamed(self, ctx: RunState, result: FinalResult[Any]) -> FinalResult[Any]:
+        """Answer the tool calls of a response whose output was taken from its stream. The result of the run."""
+        if self.model_response.tool_calls:
+            phase = self._tool_phase(ctx, ignore_event)
+            deferred = isinstance(result.output, DeferredToolRequests)
+            if not deferred:
+                phase.final_result = result
+            await phase.run()
+            return (self._end_deferred(ctx, phase) if deferred else _end(ctx, result, phase.parts)).data
+        return result
+
+    def _end_deferred(self, ctx: RunState, phase: ToolPhase) -> End[FinalResult[Any]]:
+        if not (ctx.deps.output_schema.allows_deferred_tools or ctx.deps.steps.may_wait):
+            raise UserError(DEFERRED_NOT_ALLOWED)
+        return _end(ctx, FinalResult(phase.deferred), phase.parts)
+
+    def _tool_phase(self, ctx: RunState, emit: Emit) -> ToolPhase:
         deps = ctx.deps
-        phase = ToolPhase(
+        return ToolPhase(
             response=self.model_response,
             manager=deps.tool_manager,
             ctx=build_run_context(ctx),
@@ -332,18 +376,6 @@ class CallToolsNode(AgentNode[AgentDepsT, OutputDataT]):
             answers=self.tool_call_results,
             answers_metadata=self.tool_call_metadata or {},
         )
-        await phase.run()
-        if phase.final_result is not None:
-            return _end(ctx, phase.final_result, phase.parts)
-        if phase.deferred.calls or phase.deferred.approvals:
-            if not (deps.output_schema.allows_deferred_tools or deps.steps.may_wait):
-                raise UserError(
-                    "A tool call must be answered outside the run, but DeferredToolRequests is not among the output "
-                    "types; add it to `output_type`"
-                )
-            return _end(ctx, FinalResult(phase.deferred), phase.parts)
-        prompt = [UserPromptPart(self.user_prompt)] if self.user_prompt is not None else []
-        return ModelRequestNode(ModelRequest([*phase.parts, *prompt]))
 
     # Responses without tool calls
 
@@ -374,7 +406,7 @@ class CallToolsNode(AgentNode[AgentDepsT, OutputDataT]):
     async def _process_text(
         self, ctx: RunState, processor: TextProcessor, text: str
     ) -> ModelRequestNode[Any, Any] | End[FinalResult[Any]]:
-        run_context = self._output_context(ctx)
+        run_context = output_context(ctx)
         try:
             validated = processor.validate(text, context=run_context.validation_context)
             body = partial(processor.call, validated, run_context)
@@ -392,7 +424,7 @@ class CallToolsNode(AgentNode[AgentDepsT, OutputDataT]):
         try:
             output = await run_output_validators(
                 output,
-                self._output_context(ctx),
+                output_context(ctx),
                 deps.output_validators,
                 deps.steps,
                 deps.output_schema.result_type,
@@ -400,11 +432,6 @@ class CallToolsNode(AgentNode[AgentDepsT, OutputDataT]):
         except ModelRetry as err:
             return self._retry(ctx, RetryPromptPart(describe_problem(err)), err)
         return _end(ctx, FinalResult(output), [])
-
-    def _output_context(self, ctx: RunState) -> RunContext[Any]:
-        return replace(
-            build_run_context(ctx), retry=ctx.state.output_retries_used, max_retries=ctx.deps.max_output_retries
-        )
 
     def _retry(
         self, ctx: RunState, part: RetryPromptPart | None, cause: Exception | None = None

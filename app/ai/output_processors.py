@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError, ValidatorFunctionWrapHandler,
 from typing_extensions import TypedDict
 
 from app.ai.callbacks import call_with_optional_context, function_name
+from app.ai.exceptions import ModelRetry
 from app.ai.function_schema import AllowPartial, FunctionSchema, NamedValidator, function_schema
 from app.ai.json_schema import GenerateToolJsonSchema, inline_top_reference, is_model_like
 from app.ai.run_context import RunContext
@@ -42,8 +43,8 @@ class TextProcessor(Protocol):
         """The type of the output, as far as it is known."""
         ...
 
-    def validate(self, text: str, *, context: Any = None) -> Any:
-        """Check the text. Raises `ValidationError`."""
+    def validate(self, text: str, *, allow_partial: AllowPartial = False, context: Any = None) -> Any:
+        """Check the text, or with `allow_partial` its beginning. Raises `ValidationError`."""
         ...
 
     async def call(self, validated: Any, ctx: RunContext[Any]) -> Any:
@@ -58,7 +59,7 @@ class PlainText:
     function: Callable[..., Any] | None = None
     result_type: Any = str
 
-    def validate(self, text: str, *, context: Any = None) -> str:
+    def validate(self, text: str, *, allow_partial: AllowPartial = False, context: Any = None) -> str:
         return text
 
     async def call(self, validated: str, ctx: RunContext[Any]) -> str:
@@ -75,7 +76,7 @@ class TextFunction:
     def result_type(self) -> Any:
         return _return_type(self.function)
 
-    def validate(self, text: str, *, context: Any = None) -> str:
+    def validate(self, text: str, *, allow_partial: AllowPartial = False, context: Any = None) -> str:
         return text
 
     async def call(self, validated: str, ctx: RunContext[Any]) -> Any:
@@ -107,8 +108,8 @@ class ObjectProcessor:
         """Whether this is the plain None."""
         return self.function_schema is None and self.result_type is NoneType
 
-    def validate(self, text: str, *, context: Any = None) -> dict[str, Any]:
-        return self.validate_json(text, context=context)
+    def validate(self, text: str, *, allow_partial: AllowPartial = False, context: Any = None) -> dict[str, Any]:
+        return self.validate_json(text, allow_partial=allow_partial, context=context)
 
     def validate_json(
         self, input: str | bytes | bytearray, /, *, allow_partial: AllowPartial = False, context: Any = None
@@ -145,10 +146,15 @@ class UnionProcessor:
     def function(self) -> Callable[..., Any] | None:
         return next((option.function for option in self.options.values() if option.function), None)
 
-    def validate(self, text: str, *, context: Any = None) -> tuple[ObjectProcessor, dict[str, Any]]:
-        envelope = self._envelope.validator.validate_json(unfenced(text))
-        option = self.options[envelope["result"]["kind"]]
-        return option, option.validate_python(envelope["result"]["data"], context=context)
+    def validate(
+        self, text: str, *, allow_partial: AllowPartial = False, context: Any = None
+    ) -> tuple[ObjectProcessor, dict[str, Any]]:
+        envelope = self._envelope.validator.validate_json(unfenced(text), allow_partial=allow_partial)
+        choice = envelope.get("result", {})
+        if "data" not in choice:
+            raise ModelRetry("The output has not come so far yet")
+        option = self.options[choice["kind"]]
+        return option, option.validate_python(choice["data"], allow_partial=allow_partial, context=context)
 
     async def call(self, validated: tuple[ObjectProcessor, dict[str, Any]], ctx: RunContext[Any]) -> Any:
         option, data = validated

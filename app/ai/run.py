@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Generic, Literal, TypeAlias
 
 from app.ai.exceptions import UserError
@@ -17,6 +16,7 @@ from app.ai.reprs import repr_without_defaults
 from app.ai.result import FinalResult
 from app.ai.run_context import AgentDepsT
 from app.ai.run_state import GraphAgentState, RunState
+from app.ai.stamps import CallableTimestamp
 from app.ai.usage import RunUsage
 
 NodeOrEnd: TypeAlias = AgentRunNode[AgentDepsT, OutputDataT] | End[FinalResult[OutputDataT]]
@@ -63,6 +63,11 @@ class AgentRun(Generic[AgentDepsT, OutputDataT]):
         self.next_node = successor
         return self.next_node
 
+    async def end(self, result: FinalResult[OutputDataT]) -> None:
+        """End the run here with this result, as when its output was taken from a stream."""
+        await self._refresh_metadata()
+        self.next_node = End(result)
+
     def all_messages(self) -> list[ModelMessage]:
         """All messages so far, those of earlier runs included."""
         return self.ctx.state.message_history
@@ -79,8 +84,9 @@ class AgentRun(Generic[AgentDepsT, OutputDataT]):
         """`new_messages` as JSON."""
         return _as_json(self._with_content(self.new_messages(), output_tool_return_content))
 
+    @property
     def usage(self) -> RunUsage:
-        """The usage so far."""
+        """The usage so far; `usage()` is the same."""
         return self.ctx.state.usage
 
     @property
@@ -148,13 +154,15 @@ class AgentRunResult(Generic[OutputDataT]):
         """`new_messages` as JSON."""
         return _as_json(self.new_messages(output_tool_return_content=output_tool_return_content))
 
+    @property
     def usage(self) -> RunUsage:
-        """The usage of the run."""
+        """The usage of the run; `usage()` is the same."""
         return self._state.usage
 
-    def timestamp(self) -> datetime:
-        """When the last response was made."""
-        return self.response.timestamp
+    @property
+    def timestamp(self) -> CallableTimestamp:
+        """When the last response was made; `timestamp()` is the same."""
+        return CallableTimestamp.of(self.response.timestamp)
 
     @property
     def metadata(self) -> dict[str, Any] | None:

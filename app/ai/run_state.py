@@ -91,6 +91,11 @@ def build_run_context(run: RunState) -> RunContext[Any]:
     return ctx
 
 
+def output_context(run: RunState) -> RunContext[Any]:
+    """The run as output functions and validators see it."""
+    return replace(build_run_context(run), retry=run.state.output_retries_used, max_retries=run.deps.max_output_retries)
+
+
 def stamp_request(request: ModelRequest, state: GraphAgentState) -> ModelRequest:
     """The request with ids and time of the run; what it already has stays."""
     return replace(

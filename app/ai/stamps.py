@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Self
 from uuid import uuid4
+
+
+class CallableTimestamp(datetime):
+    """A time that may also be called, because results offer `timestamp` both as a method and as a value."""
+
+    @classmethod
+    def of(cls, time: datetime) -> Self:
+        return cls.combine(time.date(), time.timetz())
+
+    def __call__(self) -> datetime:
+        return self
 
 
 def now_utc() -> datetime:

@@ -97,7 +97,11 @@ class ToolPhase:
 
     async def _answer_output_calls(self, calls: list[ToolCallPart]) -> None:
         for call in calls:
-            if self.final_result is not None and self.end_strategy != "exhaustive":
+            if self._gave_result(call):
+                # Its output was taken from a stream already.
+                await self.emit(OutputToolCallEvent(call, args_valid=True))
+                part = ToolReturnPart(call.tool_name, FINAL_RESULT_PROCESSED, call.tool_call_id)
+            elif self.final_result is not None and self.end_strategy != "exhaustive":
                 await self.emit(OutputToolCallEvent(call, args_valid=None))
                 part = ToolReturnPart(call.tool_name, OUTPUT_TOOL_NOT_USED, call.tool_call_id)
             else:
@@ -106,6 +110,9 @@ class ToolPhase:
                 part = await self._answer_output_call(validated)
             self._parts.append(part)
             await self.emit(OutputToolResultEvent(part))
+
+    def _gave_result(self, call: ToolCallPart) -> bool:
+        return self.final_result is not None and self.final_result.tool_call_id == call.tool_call_id
 
     async def _answer_output_call(self, validated: ValidatedCall) -> ToolReturnPart | RetryPromptPart:
         call = validated.call

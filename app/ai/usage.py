@@ -92,6 +92,10 @@ class RunUsage(UsageBase):
             self.tool_calls += incr_usage.tool_calls
         _add_tokens(self, incr_usage)
 
+    def __call__(self) -> RunUsage:
+        """The usage itself: runs and results offer `usage` both as a method and as a value."""
+        return self
+
     def __add__(self, other: RunUsage | RequestUsage) -> RunUsage:
         total = copy(self)
         total.incr(other)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from concurrent.futures import Executor
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, overload
 
 from typing_extensions import TypeIs, TypeVar, Unpack
 
 from app.ai.agent.options import OverrideOptions, RunOptions
+from app.ai.agent.streaming import stream_run
 from app.ai.event_stream import EventStream, EventStreamHandler
 from app.ai.exceptions import UserError
 from app.ai.graph import End
@@ -22,7 +23,7 @@ from app.ai.messages import AgentStreamEvent, UserContent
 from app.ai.models import KnownModelName, Model
 from app.ai.output import OutputDataT, OutputSpec
 from app.ai.output_schema import output_schema
-from app.ai.result import FinalResult
+from app.ai.result import FinalResult, StreamedRunResult, StreamedRunResultSync
 from app.ai.run import AgentRun, AgentRunResult, AgentRunResultEvent
 from app.ai.run_context import AgentDepsT, RunContext
 from app.ai.threads import use_executor
@@ -178,7 +179,7 @@ class AbstractAgent(Generic[AgentDepsT, OutputDataT], ABC):
     ) -> AgentRunResult[Any]:
         """`run` without async. Raises `UserError` where an event loop is running already."""
         self._infer_name(inspect.currentframe(), options)
-        _refuse_running_loop()
+        _refuse_running_loop("run_sync", "await agent.run(...)")
 
         async def run_and_close() -> AgentRunResult[Any]:
             # This loop ends with the run, so connections must not outlive it.
@@ -188,6 +189,85 @@ class AbstractAgent(Generic[AgentDepsT, OutputDataT], ABC):
                 )
 
         return asyncio.run(run_and_close())
+
+    @overload
+    def run_stream(
+        self,
+        user_prompt: str | Sequence[UserContent] | None = None,
+        *,
+        output_type: None = None,
+        event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
+        **options: Unpack[RunOptions[AgentDepsT]],
+    ) -> AbstractAsyncContextManager[StreamedRunResult[AgentDepsT, OutputDataT]]: ...
+    @overload
+    def run_stream(
+        self,
+        user_prompt: str | Sequence[UserContent] | None = None,
+        *,
+        output_type: OutputSpec[RunOutputDataT],
+        event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
+        **options: Unpack[RunOptions[AgentDepsT]],
+    ) -> AbstractAsyncContextManager[StreamedRunResult[AgentDepsT, RunOutputDataT]]: ...
+
+    def run_stream(
+        self,
+        user_prompt: str | Sequence[UserContent] | None = None,
+        *,
+        output_type: OutputSpec[Any] | None = None,
+        event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
+        **options: Unpack[RunOptions[AgentDepsT]],
+    ) -> AbstractAsyncContextManager[StreamedRunResult[AgentDepsT, Any]]:
+        """Run the agent until a response starts its result, and read that as it comes.
+
+        The first output is final, nothing after it is retried. The handler gets the events before it.
+        """
+        self._infer_name(inspect.currentframe(), options)
+        start: Any = self.iter(user_prompt, output_type=output_type, **options)
+        return stream_run(start, event_stream_handler or self.event_stream_handler)
+
+    @overload
+    def run_stream_sync(
+        self,
+        user_prompt: str | Sequence[UserContent] | None = None,
+        *,
+        output_type: None = None,
+        event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
+        **options: Unpack[RunOptions[AgentDepsT]],
+    ) -> StreamedRunResultSync[AgentDepsT, OutputDataT]: ...
+    @overload
+    def run_stream_sync(
+        self,
+        user_prompt: str | Sequence[UserContent] | None = None,
+        *,
+        output_type: OutputSpec[RunOutputDataT],
+        event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
+        **options: Unpack[RunOptions[AgentDepsT]],
+    ) -> StreamedRunResultSync[AgentDepsT, RunOutputDataT]: ...
+
+    def run_stream_sync(
+        self,
+        user_prompt: str | Sequence[UserContent] | None = None,
+        *,
+        output_type: OutputSpec[Any] | None = None,
+        event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
+        **options: Unpack[RunOptions[AgentDepsT]],
+    ) -> StreamedRunResultSync[AgentDepsT, Any]:
+        """`run_stream` without async. Raises `UserError` where an event loop is running already."""
+        self._infer_name(inspect.currentframe(), options)
+        _refuse_running_loop("run_stream_sync", "async with agent.run_stream(...)")
+
+        @asynccontextmanager
+        async def open_stream() -> AsyncGenerator[StreamedRunResult[AgentDepsT, Any]]:
+            # This loop ends with the run, so connections must not outlive it.
+            async with (
+                self,
+                self.run_stream(
+                    user_prompt, output_type=output_type, event_stream_handler=event_stream_handler, **options
+                ) as result,
+            ):
+                yield result
+
+        return StreamedRunResultSync(open_stream)
 
     @overload
     def run_stream_events(
@@ -283,9 +363,9 @@ class AbstractAgent(Generic[AgentDepsT, OutputDataT], ABC):
                 return
 
 
-def _refuse_running_loop() -> None:
+def _refuse_running_loop(method: str, instead: str) -> None:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return
-    raise UserError("run_sync cannot be used where an event loop is running; use `await agent.run(...)`")
+    raise UserError(f"{method} cannot be used where an event loop is running; use `{instead}`")

@@ -119,6 +119,11 @@ class CompletedStreamedResponse(StreamedResponse):
         self._state = "complete"
         self._usage = self.response.usage
 
+    @classmethod
+    def of(cls, response: ModelResponse) -> Self:
+        """A response that needs no request."""
+        return cls(ModelRequestParameters(), response)
+
     async def _get_event_iterator(self) -> AsyncIterator[ModelResponseStreamEvent]:
         return
         yield  # makes this a generator

@@ -1,0 +1,110 @@
+"""The output in one response, whole or as far as it has come: what streaming results are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from app.ai.deferred import DEFERRED_NOT_ALLOWED, DeferredToolRequests
+from app.ai.exceptions import UnexpectedModelBehavior, UserError
+from app.ai.messages import FinalResultEvent, ModelResponse, ToolCallPart
+from app.ai.output_processors import TextProcessor, run_output_validators
+from app.ai.responses import text_of
+from app.ai.steps import Steps
+
+if TYPE_CHECKING:
+    from app.ai.function_schema import AllowPartial
+    from app.ai.output import OutputValidatorFunc
+    from app.ai.output_processors import ObjectProcessor
+    from app.ai.output_schema import OutputSchema
+    from app.ai.run_context import RunContext
+    from app.ai.tool_manager import ToolManager
+
+
+@dataclass(kw_only=True)
+class ResponseOutput:
+    """Makes the output of a response. Nothing is retried here: what is wrong is raised."""
+
+    schema: OutputSchema[Any]
+    validators: Sequence[OutputValidatorFunc[Any]]
+    manager: ToolManager
+    steps: Steps
+    ctx: RunContext[Any]
+    """The context of output functions and validators."""
+
+    async def of(self, response: ModelResponse, final: FinalResultEvent | None, *, allow_partial: bool) -> Any:
+        """The output of a response in which `final` told of it.
+
+        Raises `ValidationError`, `ModelRetry`, or `UnexpectedModelBehavior` if there is no output.
+        """
+        ctx = replace(self.ctx, partial_output=allow_partial)
+        if (call := self._output_call(response, final)) is not None:
+            return await self._of_call(call, ctx)
+        if deferred := self.deferred_of(response):
+            if not (self.schema.allows_deferred_tools or self.steps.may_wait):
+                raise UserError(DEFERRED_NOT_ALLOWED)
+            return deferred
+        if self.schema.allows_image and response.images:
+            return await self._validated(response.images[0], ctx)
+        processor = self.schema.text_processor(ctx.model.profile)
+        if processor is None:
+            raise UnexpectedModelBehavior("The response that was streamed holds no output")
+        validated = processor.validate(text_of(response), allow_partial=_mode(ctx), context=self.ctx.validation_context)
+        return await self._finished(processor, validated, ctx, None)
+
+    def deferred_of(self, response: ModelResponse) -> DeferredToolRequests | None:
+        """The tool calls of a response that have to be answered outside the run, if any."""
+        calls = [call for call in response.tool_calls if self.manager.kind_of(call) == "external"]
+        approvals = [call for call in response.tool_calls if self.manager.kind_of(call) == "unapproved"]
+        return DeferredToolRequests(calls=calls, approvals=approvals) if calls or approvals else None
+
+    async def text(self, text: str, *, complete: bool) -> Any:
+        """A text output as the output validators see it."""
+        return await self._validated(text, replace(self.ctx, partial_output=not complete))
+
+    def _output_call(self, response: ModelResponse, final: FinalResultEvent | None) -> ToolCallPart | None:
+        calls = [call for call in response.tool_calls if self.manager.kind_of(call) == "output"]
+        if final is not None:
+            # What comes before the proof of a final result, or after it, is not the final result.
+            wanted = (final.tool_name, final.tool_call_id)
+            calls = [call for call in calls if (call.tool_name, call.tool_call_id) == wanted]
+        return calls[0] if calls else None
+
+    async def _of_call(self, call: ToolCallPart, ctx: RunContext[Any]) -> Any:
+        toolset = self.schema.toolset
+        assert toolset is not None, "an output tool was called, so there is one"
+        processor = toolset.processors[call.tool_name]
+        ctx = replace(
+            ctx,
+            tool_name=call.tool_name,
+            tool_call_id=call.tool_call_id,
+            retry=self.manager.retries.get(call.tool_name, 0),
+            max_retries=self.manager.budget_of(call),
+        )
+        validate: Any = processor.validate_json if isinstance(call.args, str) else processor.validate_python
+        args = validate(call.args or {}, allow_partial=_mode(ctx), context=ctx.validation_context)
+        return await self._finished(processor, args, ctx, call.tool_name)
+
+    async def _finished(
+        self, processor: TextProcessor | ObjectProcessor, validated: Any, ctx: RunContext[Any], tool_name: str | None
+    ) -> Any:
+        body = partial(processor.call, validated, ctx)
+        if processor.function is None:
+            return await self._validated(await body(), ctx)
+        name = tool_name or getattr(processor.function, "__name__", "function")
+        return await self._validated(
+            await self._steps(ctx).callback(f"output:{name}", processor.result_type, body), ctx
+        )
+
+    async def _validated(self, output: Any, ctx: RunContext[Any]) -> Any:
+        return await run_output_validators(output, ctx, self.validators, self._steps(ctx), self.schema.result_type)
+
+    def _steps(self, ctx: RunContext[Any]) -> Steps:
+        # What was made of half an output decides nothing, so nobody records it.
+        return Steps() if ctx.partial_output else self.steps
+
+
+def _mode(ctx: RunContext[Any]) -> AllowPartial:
+    return "trailing-strings" if ctx.partial_output else False
