@@ -42,3 +42,12 @@ def test_no_stored_name_has_been_removed() -> None:
     assert {"run_cursors", "run_events", "attempts", "approvals", "idempotency_keys", "workers"} <= set(names.TABLES)
     assert {"runs", "steps", "messages", "tool_calls"} <= set(names.VIEWS)
     assert {"approval", "external", "outcome_unknown"} <= set(names.WAIT_KINDS)
+
+
+def test_the_published_names_of_the_facade_stay() -> None:
+    assert names.agent_run_workflow("a") == "a.run"
+    assert names.agent_run_sync_workflow("a") == "a.run_sync"
+    assert names.agent_model_step("a", "request") == "a__model.request"
+    assert names.agent_model_step("a", "request_stream") == "a__model.request_stream"
+    assert names.agent_mcp_step("a", "time", "get_tools") == "a__mcp_server__time.get_tools"
+    assert names.agent_mcp_step("a", "time", "call_tool") == "a__mcp_server__time.call_tool"

@@ -1,0 +1,328 @@
+"""Agents whose runs are DBOS workflows, for programs that use the library without the Holdfast service.
+
+    agent.run ──> workflow `<name>.run` ──> the agent with a DBOSModel and DBOSMCPServers ──> steps
+
+Function tools are the workflow's own code: one that reaches outside should be a `@DBOS.step`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Mapping,
+    Sequence,
+)
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Literal, NoReturn, TypeAlias
+
+from dbos import DBOS, DBOSConfiguredInstance
+from typing_extensions import Unpack
+
+from app.ai.agent import AbstractAgent, OverrideOptions, RunOptions, WrapperAgent
+from app.ai.event_stream import EventStreamHandler
+from app.ai.exceptions import UserError
+from app.ai.mcp import MCPServer
+from app.ai.messages import AgentStreamEvent, UserContent
+from app.ai.output import OutputDataT, OutputSpec
+from app.ai.run import AgentRun, AgentRunResult
+from app.ai.run_context import AgentDepsT, RunContext
+from app.ai.steps import Steps, use_steps
+from app.ai.toolsets import AbstractToolset
+from app.durable import agent_records, names
+from app.durable.agent_mcp import DBOSMCPServer
+from app.durable.agent_model import DBOSModel, run_handler
+from app.durable.agent_steps import StepConfig, in_workflow
+
+DBOSParallelExecutionMode: TypeAlias = Literal["sequential", "parallel_ordered_events"]
+"""How the tool calls of one response are executed. Parallel calls must not draw steps in an order left to chance."""
+
+
+@dataclass
+class _Call:
+    """A call of `run` that waits in this process: its workflow uses the caller's objects, not their records."""
+
+    record: agent_records.Record
+    arguments: dict[str, Any]
+    result: AgentRunResult[Any] | None = None
+
+
+_waiting_call: ContextVar[_Call | None] = ContextVar("_waiting_call", default=None)
+
+
+@DBOS.dbos_class()
+class DBOSAgent(WrapperAgent[AgentDepsT, OutputDataT], DBOSConfiguredInstance):
+    """Runs `wrapped` in DBOS workflows, so that a run that was interrupted goes on where it was.
+
+    Create it before `DBOS.launch()`, under a name that no other agent has and that never changes. Requests to the
+    model and to MCP servers are steps; a step in flight when the process dies is performed again.
+    """
+
+    def __init__(
+        self,
+        wrapped: AbstractAgent[AgentDepsT, OutputDataT],
+        *,
+        name: str | None = None,
+        event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
+        mcp_step_config: StepConfig | None = None,
+        model_step_config: StepConfig | None = None,
+        parallel_execution_mode: DBOSParallelExecutionMode = "sequential",
+    ):
+        """Raises `UserError` if there is no name, no model, or an MCP server without an id."""
+        super().__init__(wrapped)
+        self._name = _required_name(name or wrapped.name)
+        self._event_stream_handler = event_stream_handler or wrapped.event_stream_handler
+        self._model = _durable_model(wrapped, self._name, model_step_config, self._event_stream_handler)
+        self._inside = _InsideAgent(
+            wrapped, self._model, _server_step(self._name, mcp_step_config), parallel_execution_mode
+        )
+        self._inside.toolsets  # noqa: B018 - refuses servers without an id now, not in the first run
+        DBOSConfiguredInstance.__init__(self, self._name)
+        self._run_workflow, self._run_sync_workflow = self._register_workflows(self._name)
+
+    @property
+    def name(self) -> str | None:
+        return self._name
+
+    @name.setter
+    def name(self, value: str | None) -> NoReturn:
+        raise UserError("The name of a DBOSAgent cannot change: its workflows are recorded under it")
+
+    @property
+    def model(self) -> DBOSModel:
+        return self._model
+
+    @property
+    def event_stream_handler(self) -> EventStreamHandler[AgentDepsT] | None:
+        return self._event_stream_handler
+
+    @property
+    def toolsets(self) -> Sequence[AbstractToolset[AgentDepsT]]:
+        return self._inside.toolsets
+
+    async def run(
+        self,
+        user_prompt: str | Sequence[UserContent] | None = None,
+        *,
+        output_type: OutputSpec[Any] | None = None,
+        event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
+        **options: Unpack[RunOptions[AgentDepsT]],
+    ) -> AgentRunResult[Any]:
+        """Run the agent in the workflow `<name>.run`.
+
+        Its id, and so the id of the run, is that of `dbos.SetWorkflowID`, if given. `event_stream_handler` follows this
+        call only: a run that another process recovers reports to the agent's own.
+        """
+        with self._call(user_prompt, output_type, event_stream_handler, options) as call:
+            record = await self._run_workflow(call.record)
+        return call.result or agent_records.read_result(record, self._output_type(output_type))
+
+    def run_sync(
+        self,
+        user_prompt: str | Sequence[UserContent] | None = None,
+        *,
+        output_type: OutputSpec[Any] | None = None,
+        event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
+        **options: Unpack[RunOptions[AgentDepsT]],
+    ) -> AgentRunResult[Any]:
+        """`run` without async, in the workflow `<name>.run_sync`."""
+        with self._call(user_prompt, output_type, event_stream_handler, options) as call:
+            record = self._run_sync_workflow(call.record)
+        return call.result or agent_records.read_result(record, self._output_type(output_type))
+
+    def run_stream_events(self, *args: Any, **options: Any) -> NoReturn:
+        """Refused: nobody could read the events of a run that goes on in another process."""
+        raise UserError("A DBOSAgent has no `run_stream_events`; use `run` with an `event_stream_handler`")
+
+    def iter(
+        self,
+        user_prompt: str | Sequence[UserContent] | None = None,
+        *,
+        output_type: OutputSpec[Any] | None = None,
+        **options: Unpack[RunOptions[AgentDepsT]],
+    ) -> AbstractAsyncContextManager[AgentRun[AgentDepsT, Any]]:
+        """Inside a workflow of the program, the run's requests are steps of it; elsewhere nothing is recorded."""
+        self._refuse_other_model(options)
+        options["infer_name"] = False
+        agent = self._inside if in_workflow() else self.wrapped
+        return agent.iter(user_prompt, output_type=output_type, **options)
+
+    def override(self, **overrides: Unpack[OverrideOptions[AgentDepsT]]) -> AbstractContextManager[None]:
+        refused = sorted(overrides.keys() & {"model", "toolsets", "tools"})
+        if refused and in_workflow():
+            raise UserError(
+                f"Inside a workflow {' and '.join(refused)} of a DBOSAgent cannot be overridden, because a replay "
+                "would not know of it; define another DBOSAgent"
+            )
+        return self.wrapped.override(**overrides)
+
+    @contextmanager
+    def _call(
+        self, user_prompt: Any, output_type: Any, handler: EventStreamHandler[Any] | None, options: Mapping[str, Any]
+    ) -> Generator[_Call]:
+        self._refuse_other_model(options)
+        if options.get("toolsets"):
+            raise UserError("A recovered run would not know toolsets given to `run`; give them to the wrapped agent")
+        arguments = {"user_prompt": user_prompt, "output_type": output_type, **options, "infer_name": False}
+        arguments["event_stream_handler"] = handler
+        call = _Call(agent_records.input_record(self, arguments), arguments)
+        token = _waiting_call.set(call)
+        try:
+            yield call
+        finally:
+            _waiting_call.reset(token)
+
+    def _refuse_other_model(self, options: Mapping[str, Any]) -> None:
+        model = options.get("model")
+        if model is not None and model is not self._model and model is not self._model.wrapped:
+            raise UserError(
+                "A DBOSAgent runs on the model of the agent that it wraps; for another model define another DBOSAgent"
+            )
+
+    def _output_type(self, output_type: Any) -> Any:
+        return self.output_type if output_type is None else output_type
+
+    def _register_workflows(
+        self, name: str
+    ) -> tuple[
+        Callable[[agent_records.Record], Awaitable[agent_records.Record]],
+        Callable[[agent_records.Record], agent_records.Record],
+    ]:
+        # DBOS registers functions, not methods: the name leads a recovery to the function, the function to its agent.
+        @DBOS.workflow(name=names.agent_run_workflow(name))
+        async def run(record: agent_records.Record) -> agent_records.Record:
+            with self._workflow(record) as (arguments, finish):
+                return finish(await self._inside.run(**arguments))
+
+        @DBOS.workflow(name=names.agent_run_sync_workflow(name))
+        def run_sync(record: agent_records.Record) -> agent_records.Record:
+            with self._workflow(record) as (arguments, finish):
+                return finish(self._inside.run_sync(**arguments))
+
+        return run, run_sync
+
+    @contextmanager
+    def _workflow(
+        self, record: agent_records.Record
+    ) -> Generator[tuple[dict[str, Any], Callable[[AgentRunResult[Any]], agent_records.Record]]]:
+        """The arguments of the run that this workflow is, and how it ends."""
+        call = _waiting_call.get()
+        if call is not None and call.record is not record:
+            call = None
+        arguments = call.arguments if call else agent_records.read_input(self, record)
+        handler = arguments.get("event_stream_handler") or self._event_stream_handler
+        durable = {"model": None, "event_stream_handler": handler and _outside_steps(handler)}
+
+        def finish(result: AgentRunResult[Any]) -> agent_records.Record:
+            if call is not None:
+                call.result = result
+            return agent_records.result_record(result, self._output_type(arguments.get("output_type")))
+
+        steps = Steps()
+        steps.run_id = DBOS.workflow_id
+        token = run_handler.set(handler)
+        try:
+            with use_steps(steps):
+                yield {**arguments, **durable}, finish
+        finally:
+            run_handler.reset(token)
+
+
+class _InsideAgent(WrapperAgent[AgentDepsT, OutputDataT]):
+    """The wrapped agent as a workflow runs it."""
+
+    def __init__(
+        self,
+        wrapped: AbstractAgent[AgentDepsT, OutputDataT],
+        model: DBOSModel,
+        server_step: Callable[[MCPServer], DBOSMCPServer],
+        mode: DBOSParallelExecutionMode,
+    ):
+        super().__init__(wrapped)
+        self._model = model
+        self._server_step = server_step
+        self._mode: DBOSParallelExecutionMode = mode
+
+    @property
+    def event_stream_handler(self) -> None:
+        return None
+
+    @property
+    def toolsets(self) -> Sequence[AbstractToolset[AgentDepsT]]:
+        return [toolset.visit_and_replace(self._recorded) for toolset in self.wrapped.toolsets]
+
+    @asynccontextmanager
+    async def iter(
+        self,
+        user_prompt: str | Sequence[UserContent] | None = None,
+        *,
+        output_type: OutputSpec[Any] | None = None,
+        **options: Unpack[RunOptions[AgentDepsT]],
+    ) -> AsyncGenerator[AgentRun[AgentDepsT, Any]]:
+        options["infer_name"] = False
+        options.pop("model", None)
+        async with AsyncExitStack() as stack:
+            # All toolsets, the agent's own function tools among them, take the place of all.
+            toolsets = self.toolsets
+            stack.enter_context(self.wrapped.override(model=self._model, toolsets=toolsets, tools=[]))
+            stack.enter_context(self.parallel_tool_call_execution_mode(self._mode))
+            run = await stack.enter_async_context(self.wrapped.iter(user_prompt, output_type=output_type, **options))
+            # The id of the workflow is for this run only, not for those that its tools may start.
+            stack.enter_context(use_steps(Steps()))
+            yield run
+
+    def _recorded(self, leaf: AbstractToolset[Any]) -> AbstractToolset[Any]:
+        return self._server_step(leaf) if isinstance(leaf, MCPServer) else leaf
+
+
+def _required_name(name: str | None) -> str:
+    if not name:
+        raise UserError("A DBOSAgent needs a unique name; give `name` to the agent or to DBOSAgent")
+    return name
+
+
+def _durable_model(
+    wrapped: AbstractAgent[Any, Any],
+    prefix: str,
+    config: StepConfig | None,
+    handler: EventStreamHandler[Any] | None,
+) -> DBOSModel:
+    if wrapped.model is None:
+        raise UserError("A DBOSAgent needs an agent that has a model; it cannot be chosen at each run")
+    return DBOSModel(wrapped.model, step_name_prefix=prefix, step_config=config, event_stream_handler=handler)
+
+
+def _server_step(prefix: str, config: StepConfig | None) -> Callable[[MCPServer], DBOSMCPServer]:
+    def recorded(server: MCPServer) -> DBOSMCPServer:
+        return DBOSMCPServer(server, step_name_prefix=prefix, step_config=config or {})
+
+    return recorded
+
+
+def _outside_steps(handler: EventStreamHandler[Any]) -> EventStreamHandler[Any]:
+    """The handler for the workflow's own events: the streams of model steps, which fed it already, are empty here."""
+
+    async def handle(ctx: RunContext[Any], events: AsyncIterable[AgentStreamEvent]) -> None:
+        async for first in events:
+            await handler(ctx, _from(first, events))
+            return
+
+    return handle
+
+
+async def _from(first: AgentStreamEvent, rest: AsyncIterable[AgentStreamEvent]) -> AsyncIterator[AgentStreamEvent]:
+    yield first
+    async for event in rest:
+        yield event

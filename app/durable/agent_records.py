@@ -1,0 +1,99 @@
+"""What the workflows of a `DBOSAgent` are started with and what they return, as data.
+
+Messages, usage and limits become JSON. Dependencies and outputs do where pydantic knows their type; anything else is
+left to the serializer that the program gave to DBOS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
+
+from app.ai.agent import AbstractAgent
+from app.ai.deferred import DeferredToolRequests, DeferredToolResults
+from app.ai.messages import ModelMessagesTypeAdapter, UserContent
+from app.ai.output_schema import output_schema
+from app.ai.run import AgentRunResult
+from app.ai.run_state import GraphAgentState
+from app.ai.usage import RunUsage, UsageLimits
+
+Record = dict[str, Any]
+
+_usage: TypeAdapter[RunUsage] = TypeAdapter(RunUsage)
+_ADAPTERS: Final[Mapping[str, TypeAdapter[Any]]] = {
+    "user_prompt": TypeAdapter(str | Sequence[UserContent]),
+    "message_history": ModelMessagesTypeAdapter,
+    "deferred_tool_results": TypeAdapter(DeferredToolResults),
+    "usage_limits": TypeAdapter(UsageLimits),
+    "usage": _usage,
+}
+_OF_THIS_PROCESS: Final = frozenset({"model", "infer_name", "event_stream_handler"})
+"""Arguments that a recovered run does not need: it has the agent's own."""
+
+
+def input_record(agent: AbstractAgent[Any, Any], arguments: Mapping[str, Any]) -> Record:
+    """The arguments of a run as its workflow stores them."""
+    adapters = _adapters(agent)
+    stored = {name: value for name, value in arguments.items() if value is not None and name not in _OF_THIS_PROCESS}
+    return {name: _dump(adapters.get(name), value) for name, value in stored.items()}
+
+
+def read_input(agent: AbstractAgent[Any, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that `input_record` stored."""
+    adapters = _adapters(agent)
+    return {name: _validate(adapters.get(name), value) for name, value in record.items()}
+
+
+def result_record(result: AgentRunResult[Any], output_type: Any) -> Record:
+    """The result of a run as its workflow returns it."""
+    return {
+        "output": _dump(_output_adapter(output_type), result.output),
+        "output_tool_name": result._output_tool_name,  # pyright: ignore[reportPrivateUsage] - no part of the API
+        "output_tool_call_id": result._output_tool_call_id,  # pyright: ignore[reportPrivateUsage]
+        "messages": ModelMessagesTypeAdapter.dump_python(result.all_messages(), mode="json"),
+        "usage": _usage.dump_python(result.usage(), mode="json"),
+        "metadata": result.metadata,
+        "run_id": result.run_id,
+        "conversation_id": result.conversation_id,
+    }
+
+
+def read_result(record: Mapping[str, Any], output_type: Any) -> AgentRunResult[Any]:
+    """The result that `result_record` stored."""
+    state = GraphAgentState(
+        run_id=record["run_id"],
+        conversation_id=record["conversation_id"],
+        message_history=ModelMessagesTypeAdapter.validate_python(record["messages"]),
+        usage=_usage.validate_python(record["usage"]),
+        metadata=record["metadata"],
+    )
+    output = _validate(_output_adapter(output_type), record["output"])
+    return AgentRunResult(output, record["output_tool_name"], record["output_tool_call_id"], state)
+
+
+def _adapters(agent: AbstractAgent[Any, Any]) -> dict[str, TypeAdapter[Any] | None]:
+    return {**_ADAPTERS, "deps": _adapter(agent.deps_type)}
+
+
+def _output_adapter(output_type: Any) -> TypeAdapter[Any] | None:
+    schema = output_schema(output_type)
+    result_type = schema.result_type
+    return _adapter(result_type | DeferredToolRequests if schema.allows_deferred_tools else result_type)
+
+
+def _adapter(type_: Any) -> TypeAdapter[Any] | None:
+    try:
+        return TypeAdapter(type_)
+    except (PydanticSchemaGenerationError, PydanticUserError):
+        return None
+
+
+def _dump(adapter: TypeAdapter[Any] | None, value: Any) -> Any:
+    return value if adapter is None else adapter.dump_python(value, mode="json")
+
+
+def _validate(adapter: TypeAdapter[Any] | None, value: Any) -> Any:
+    return value if adapter is None else adapter.validate_python(value)
