@@ -8,7 +8,8 @@ from fastapi import APIRouter, Header, Query, Response
 from app.api.dependencies import MAX_WAIT_SECONDS, Caller, RunId, Service, StorableBody, Text, WaitSeconds
 from app.api.problems import problems
 from app.runs.records import MessageList, Run, RunPage, RunStatus, StepList
-from app.runs.requests import ResumeRun, StartRun
+from app.runs.requests import ForkRun, ResumeRun, StartRun
+from app.runs.service import Started
 
 router = APIRouter(prefix="/api/runs", tags=["runs"])
 
@@ -36,9 +37,7 @@ async def start_run(
     """Start a run. The same `Idempotency-Key` and body again answer with the same run."""
     started = await service.start(request, idempotency_key=idempotency_key, caller=caller)
     run = started.run
-    response.headers["Location"] = f"/api/runs/{run.run_id}"
-    if started.replayed:
-        response.headers["Idempotency-Replayed"] = "true"
+    _tell(response, started)
     if wanted := _PREFER_WAIT.search(prefer or ""):
         seconds = min(int(wanted[1]), MAX_WAIT_SECONDS)
         response.headers["Preference-Applied"] = f"wait={seconds}"
@@ -93,6 +92,29 @@ async def cancel_run(run_id: RunId, service: Service) -> Run:
     return await service.cancel(run_id)
 
 
+@router.post(
+    "/{run_id}/fork",
+    status_code=202,
+    dependencies=[StorableBody],
+    responses={
+        202: {"description": "The new run is stored and will be executed. `Location` names it."},
+        **problems(400, 404, 409, 413, 415, 422, 503),
+    },
+)
+async def fork_run(
+    run_id: RunId,
+    request: ForkRun,
+    service: Service,
+    caller: Caller,
+    response: Response,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+) -> Run:
+    """Start a run from the middle of another one: what came before is taken over, the rest is done anew."""
+    started = await service.fork(run_id, request, idempotency_key=idempotency_key, caller=caller)
+    _tell(response, started)
+    return started.run
+
+
 @router.post("/{run_id}/resume", dependencies=[StorableBody], responses=problems(400, 404, 409, 413, 415, 422, 503))
 async def resume_run(run_id: RunId, service: Service, caller: Caller, request: ResumeRun | None = None) -> Run:
     """Let a failed or cancelled run go on (no body), or tell a waiting one what came of a tool call (with one).
@@ -103,3 +125,9 @@ async def resume_run(run_id: RunId, service: Service, caller: Caller, request: R
         return await service.resume(run_id)
     await service.approvals.answer(run_id, request.tool_call_id, request, by=caller.name)
     return await service.get(run_id)
+
+
+def _tell(response: Response, started: Started) -> None:
+    response.headers["Location"] = f"/api/runs/{started.run.run_id}"
+    if started.replayed:
+        response.headers["Idempotency-Replayed"] = "true"

@@ -51,6 +51,10 @@ class ApiClient:
         """Do something to a resource below /api."""
         return self._call("POST", f"/api/{path}", json=body)
 
+    def delete(self, path: str) -> None:
+        """Remove a resource below /api."""
+        self._call("DELETE", f"/api/{path}")
+
     def follow(self, run_id: str, after: int = 0) -> Iterator[Json]:
         """The run's events until it is finished, over as many connections as it takes."""
         failures = 0
@@ -87,7 +91,7 @@ class ApiClient:
             raise Unreachable(f"No Holdfast service answers at {self.url}: {error}") from error
         if response.is_error:
             raise _refused(response)
-        return response.json()
+        return response.json() if response.content else {}
 
 
 def _refused(response: httpx.Response) -> Refused:

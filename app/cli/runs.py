@@ -130,6 +130,30 @@ def cancel_run(run_id: RunId, as_json: AsJson = False, url: Url = DEFAULT_URL) -
     _print(cancelled, cancelled["status"], as_json=as_json)
 
 
+@commands.command("fork")
+def fork_run(
+    run_id: RunId,
+    from_step: Annotated[int, typer.Option(min=1, help="Do this step and those after it anew.")] = 1,
+    prompt: Annotated[str | None, typer.Option(help="Another prompt; only from step 1.")] = None,
+    model: Annotated[str | None, typer.Option(help="Another model, provider:name.")] = None,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Start a run from the middle of another one, and print its id."""
+    edits = {name: value for name, value in (("prompt", prompt), ("model", model)) if value is not None}
+    with service_at(url) as client:
+        forked = client.post(f"runs/{run_id}/fork", {"from_step": from_step, "edits": edits})
+    _print(forked, forked["run_id"], as_json=as_json)
+
+
+@commands.command("delete")
+def delete_run(run_id: RunId, url: Url = DEFAULT_URL) -> None:
+    """Remove a finished run and everything that is stored of it."""
+    with service_at(url) as client:
+        client.delete(f"runs/{run_id}")
+    note(f"Run {run_id} is deleted.")
+
+
 def _follow(client: ApiClient, run_id: str, *, show_text: bool, as_json: bool) -> None:
     note(f"run {run_id}")
     try:

@@ -47,6 +47,23 @@ _CONVERSATION = text(
     """
 )
 
+_INHERITED = text(
+    "select holdfast.to_jsonb_safe(inputs) #> '{args,0,history}' from dbos.workflow_input where workflow_uuid = :run_id"
+)
+
+# The text is searched first: parsing the input of each unfinished run would take long where thousands wait.
+_UNFINISHED_READER = text(
+    """
+    select run.workflow_uuid from dbos.workflow_status as run
+    join dbos.workflow_input as given on given.workflow_uuid = run.workflow_uuid
+    where run.status in ('ENQUEUED', 'PENDING', 'DELAYED') and holdfast.is_run(run.name)
+      and strpos(given.inputs, :run_id) > 0
+      and holdfast.to_jsonb_safe(given.inputs) #> '{args,0,history}'
+          @> jsonb_build_array(jsonb_build_object('run_id', cast(:run_id as text)))
+    limit 1
+    """
+)
+
 _DELETE_TRACES = [
     text(f"delete from holdfast.{table} where run_id = :run_id")
     for table in ("run_events", "run_cursors", "attempts", "approvals")
@@ -127,6 +144,17 @@ async def conversation_runs(connection: AsyncConnection, conversation_id: str) -
     """The runs of a conversation, oldest first."""
     rows = await connection.execute(_CONVERSATION, {"conversation_id": conversation_id})
     return [ConversationRun(run_id=run_id, status=status, last_step=last) for run_id, status, last in rows]
+
+
+async def inherited_history(connection: AsyncConnection, run_id: str) -> Sequence[dict[str, Any]]:
+    """The links to earlier runs that a run was started with: the first run of a conversation has some if it is a
+    fork."""
+    return (await connection.execute(_INHERITED, {"run_id": run_id})).scalar_one_or_none() or ()
+
+
+async def unfinished_reader(connection: AsyncConnection, run_id: str) -> str | None:
+    """A run that is not finished and has this one in its history, of whatever conversation."""
+    return (await connection.execute(_UNFINISHED_READER, {"run_id": run_id})).scalar_one_or_none()
 
 
 async def delete_traces(connection: AsyncConnection, run_id: str) -> None:

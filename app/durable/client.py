@@ -26,6 +26,8 @@ class NewRun:
     input: RunInput
     request_hash: str | None = None
     timeout_seconds: float | None = None
+    forked_at_step: int | None = None
+    """Of a fork: the first step that it does itself."""
 
 
 class RunClient:
@@ -74,6 +76,8 @@ class RunClient:
             "conversation_id": run.input.conversation_id,
             "request_hash": run.request_hash,
         }
+        if run.forked_at_step is not None:
+            attributes["forked_at_step"] = run.forked_at_step
         options = EnqueueOptions(
             workflow_name=names.RUN_WORKFLOW,
             queue_name=names.RUN_QUEUE,

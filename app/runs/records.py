@@ -116,6 +116,8 @@ class Run(RunSummary):
     updated_at: datetime
     deadline: datetime | None
     parent_run_id: str | None
+    forked_from: str | None = Field(description="The run that this one is a fork of.")
+    forked_at_step: int | None = Field(description="Steps before this one were taken over from there.")
 
 
 class Step(Record):

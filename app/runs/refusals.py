@@ -52,12 +52,12 @@ def run_of_key_deleted(run_id: str) -> HoldfastError:
     )
 
 
-def prompt_too_large(size: int, limit: int) -> HoldfastError:
+def prompt_too_large(size: int, limit: int, *, field: str) -> HoldfastError:
     """The prompt is over the limit."""
     return Invalid(
         f"The prompt has {size} bytes; this service takes {limit}.",
         type="prompt_too_large",
-        field="prompt",
+        field=field,
         fix="Send less, or raise HOLDFAST_MAX_PROMPT_BYTES.",
     )
 
@@ -176,6 +176,26 @@ def cannot_run_again(question: Approval) -> HoldfastError:
         type="wrong_kind_of_answer",
         field="run_again",
         fix="Make the call, and send its `result` or an `error`.",
+    )
+
+
+def no_such_place(field: str, number: int, last: int) -> HoldfastError:
+    """The run did not get so far."""
+    return Invalid(
+        f"The run has no {field.removeprefix('from_')} {number}; its steps can be done anew up to {last}.",
+        type="no_such_place",
+        field=field,
+        fix=f"See the run's {field.removeprefix('from_')}s.",
+    )
+
+
+def edit_too_late(step: int) -> HoldfastError:
+    """The prompt was sent to the model before the fork begins."""
+    return Invalid(
+        f"The prompt cannot change in a fork from step {step}: the step before has sent it to the model.",
+        type="edit_too_late",
+        field="edits.prompt",
+        fix="Fork from step 1, or leave the prompt as it was.",
     )
 
 

@@ -22,6 +22,7 @@ from app.ai.messages import AudioUrl, DocumentUrl, ImageUrl, UserContent, VideoU
 from app.ai.settings import ModelSettings
 from app.ai.usage import UsageLimits
 
+MODEL_PATTERN = r"^[a-z0-9][a-z0-9_-]*:\S+$"
 MAX_TIMEOUT_SECONDS = 30 * 24 * 3600
 
 Limit = Annotated[int, Field(ge=0, strict=True)] | None
@@ -143,7 +144,7 @@ class StartRun(BaseModel):
     )
     model: Annotated[
         str | None,
-        Field(pattern=r"^[a-z0-9][a-z0-9_-]*:\S+$", description="`provider:name` in place of the agent's model."),
+        Field(pattern=MODEL_PATTERN, description="`provider:name` in place of the agent's model."),
     ] = None
     model_settings: RunModelSettings | None = None
     usage_limits: RunUsageLimits | None = None
@@ -190,8 +191,64 @@ class StartRun(BaseModel):
 
     def fingerprint(self) -> str:
         """SHA-256 of the request in canonical JSON; requests that mean the same have the same one."""
-        meant = self.model_dump(mode="json", exclude_defaults=True)
-        return hashlib.sha256(json.dumps(meant, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        return _fingerprint(self.model_dump(mode="json", exclude_defaults=True))
+
+
+class RunEdits(BaseModel):
+    """What a fork does otherwise than its source. Fields that are left out stay as they were."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prompt: Annotated[Prompt | None, Field(description="Only for a fork from the first step.")] = None
+    model: Annotated[str | None, Field(pattern=MODEL_PATTERN)] = None
+    model_settings: RunModelSettings | None = None
+    usage_limits: RunUsageLimits | None = None
+    metadata: dict[str, Any] | None = None
+
+    def prompt_json(self) -> Any:
+        """The new prompt as JSON; None if it stays."""
+        return None if self.prompt is None else _PROMPT.dump_python(self.prompt, mode="json")
+
+    def as_json(self) -> dict[str, Any]:
+        """The edited fields of a run's input."""
+        edits = self.model_dump(mode="json", exclude_unset=True)
+        if self.prompt is None:
+            edits.pop("prompt", None)
+        else:
+            edits["prompt"] = self.prompt_json()
+        if self.usage_limits is not None:
+            edits["usage_limits"] = UsageLimits(**self.usage_limits.model_dump(exclude_unset=True))
+        return edits
+
+
+class ForkRun(BaseModel):
+    """Where a new run leaves the road of an earlier one, and what it does otherwise."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    from_step: Annotated[
+        int | None, Field(ge=1, strict=True, description="This step and those after it are done anew; 1 if left out.")
+    ] = None
+    from_message: Annotated[
+        int | None, Field(ge=1, strict=True, description="In place of it: the `position` of a message of the run.")
+    ] = None
+    edits: RunEdits = Field(default_factory=RunEdits)
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if self.from_step is not None and self.from_message is not None:
+            raise PydanticCustomError(
+                "not_allowed", "A fork starts at a step or at a message.", {"fix": "Leave one of them out."}
+            )
+        return self
+
+    def fingerprint(self, run_id: str) -> str:
+        """SHA-256 of what is asked for."""
+        return _fingerprint({"fork": run_id, **self.model_dump(mode="json", exclude_unset=True)})
+
+
+def _fingerprint(meant: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(meant, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 _PROMPT: TypeAdapter[Any] = TypeAdapter(Prompt)

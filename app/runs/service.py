@@ -6,11 +6,12 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.ai.ids import uuid7
-from app.db import idempotency, resuming, runs
+from app.db import forking, idempotency, resuming, runs
 from app.db.idempotency import Claim
 from app.durable.client import NewRun, RunClient
 from app.durable.inputs import HistoryLink, RunInput
@@ -23,7 +24,7 @@ from app.runs.keys import ANYBODY, Caller, Keys
 from app.runs.reach import answers_in_time
 from app.runs.reading import RunReader, read_run, unfinished
 from app.runs.records import AgentInfo, Run
-from app.runs.requests import StartRun
+from app.runs.requests import ForkRun, StartRun
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Limits:
 
 
 class RunService(RunReader):
-    """Start, get, wait, list, follow, cancel, resume and delete runs; `approvals` has what they wait for."""
+    """Start, get, wait, list, follow, cancel, resume, fork and delete runs; `approvals` has what they wait for."""
 
     def __init__(
         self,
@@ -80,9 +81,8 @@ class RunService(RunReader):
             async with self._engine.begin() as connection:
                 if idempotency_key is not None:
                     wanted = Claim(idempotency_key, request.fingerprint(), run_id, api_key_id=caller.key_id)
-                    held = await idempotency.claim(connection, wanted, kept_for=self._limits.key_lifetime)
-                    if held != wanted:
-                        return Started(await _replayed(connection, wanted, held), replayed=True)
+                    if (earlier := await self._earlier(connection, wanted)) is not None:
+                        return Started(earlier, replayed=True)
                 await self._enqueue(connection, run_id, agent, request)
                 return Started(await read_run(connection, run_id), replayed=False)
         except BusyConversation as error:
@@ -120,13 +120,35 @@ class RunService(RunReader):
                 raise BusyConversation(unfinished(members))
 
     @answers_in_time
+    async def fork(
+        self, run_id: str, request: ForkRun, *, idempotency_key: str | None = None, caller: Caller = ANYBODY
+    ) -> Started:
+        """Start a run that takes over what another one did before some step, and goes its own way from there, in a
+        conversation of its own."""
+        fork_id = str(uuid7())
+        async with self._engine.begin() as connection:
+            if idempotency_key is not None:
+                wanted = Claim(idempotency_key, request.fingerprint(run_id), fork_id, api_key_id=caller.key_id)
+                if (earlier := await self._earlier(connection, wanted)) is not None:
+                    return Started(earlier, replayed=True)
+            source = await forking.find_source(connection, run_id)
+            if source is None:
+                raise refusals.unknown_run(run_id)
+            step = await _first_own_step(connection, run_id, request, source.last_step)
+            run = self._forked(source, request)
+            await self._client.enqueue(connection, NewRun(run_id=fork_id, input=run, forked_at_step=step))
+            await forking.copy_steps(connection, source_id=run_id, fork_id=fork_id, step=step)
+            return Started(await read_run(connection, fork_id), replayed=False)
+
+    @answers_in_time
     async def delete(self, run_id: str) -> None:
         """Remove a finished run with everything it stored, unless an unfinished run reads it as history."""
         run = await self.get(run_id)
         if not run.is_finished:
             raise refusals.run_not_finished(run)
         async with self._engine.begin() as connection:
-            if busy := unfinished(await runs.conversation_runs(connection, run.conversation_id or "")):
+            members = await runs.conversation_runs(connection, run.conversation_id or "")
+            if busy := unfinished(members) or await runs.unfinished_reader(connection, run_id):
                 raise refusals.run_is_history(run_id, busy)
             # First ours, then DBOS's: a crash in between leaves a run that can be deleted again.
             await runs.delete_traces(connection, run_id)
@@ -135,10 +157,26 @@ class RunService(RunReader):
     def _checked(self, request: StartRun) -> AgentInfo:
         if request.agent not in self.agents:
             raise refusals.unknown_agent(request.agent, self.agents, in_body=True)
-        size = len(json.dumps(request.prompt_json(), ensure_ascii=False).encode())
-        if size > self._limits.prompt_bytes:
-            raise refusals.prompt_too_large(size, self._limits.prompt_bytes)
+        self._check_size(request.prompt_json(), field="prompt")
         return self.agents[request.agent]
+
+    def _check_size(self, prompt: Any, *, field: str) -> None:
+        size = len(json.dumps(prompt, ensure_ascii=False).encode())
+        if size > self._limits.prompt_bytes:
+            raise refusals.prompt_too_large(size, self._limits.prompt_bytes, field=field)
+
+    def _forked(self, source: forking.Source, request: ForkRun) -> RunInput:
+        agent = source.input["agent"]
+        if agent not in self.agents:
+            raise refusals.unknown_agent(agent, self.agents, in_body=True)
+        self._check_size(request.edits.prompt_json(), field="edits.prompt")
+        own = {"conversation_id": str(uuid7()), "agent_version": self.agents[agent].version}
+        return RunInput.model_validate({**source.input, **request.edits.as_json(), **own})
+
+    async def _earlier(self, connection: AsyncConnection, wanted: Claim) -> Run | None:
+        """The run that an earlier request with the key has started; None if the key is this request's now."""
+        held = await idempotency.claim(connection, wanted, kept_for=self._limits.key_lifetime)
+        return None if held == wanted else await _replayed(connection, wanted, held)
 
     async def _enqueue(self, connection: AsyncConnection, run_id: str, agent: AgentInfo, request: StartRun) -> None:
         conversation_id = request.conversation_id or str(uuid7())
@@ -149,18 +187,35 @@ class RunService(RunReader):
                 raise refusals.unknown_conversation(conversation_id)
             if busy := unfinished(earlier):
                 raise BusyConversation(busy)
+        inherited = await runs.inherited_history(connection, earlier[0].run_id) if earlier else ()
+        links = [HistoryLink.model_validate(link) for link in inherited]
         run = RunInput(
             agent=agent.name,
             agent_version=agent.version,
             prompt=request.prompt_json(),
             conversation_id=conversation_id,
-            history=[HistoryLink(run_id=run.run_id, through_step=run.last_step) for run in earlier],
+            history=links + [HistoryLink(run_id=run.run_id, through_step=run.last_step) for run in earlier],
             model=request.model,
             model_settings=request.settings_json(),
             usage_limits=request.limits(),
             metadata=request.metadata,
         )
         await self._client.enqueue(connection, NewRun(run_id=run_id, input=run, timeout_seconds=request.timeout))
+
+
+async def _first_own_step(connection: AsyncConnection, run_id: str, request: ForkRun, last_step: int) -> int:
+    step, end = request.from_step or 1, last_step + 1
+    if request.from_message is not None:
+        found = await forking.step_of_message(connection, run_id, request.from_message)
+        if found is None:
+            raise refusals.no_such_place("from_message", request.from_message, end)
+        # The request that closes a successful run belongs to no step.
+        step = min(found, end)
+    if step > end:
+        raise refusals.no_such_place("from_step", step, end)
+    if step > 1 and request.edits.prompt is not None:
+        raise refusals.edit_too_late(step)
+    return step
 
 
 async def _replayed(connection: AsyncConnection, wanted: Claim, held: Claim) -> Run:

@@ -95,7 +95,9 @@ select
      where event.run_id = run.workflow_uuid and event.type = 'run_running') as first_started_at,
     holdfast.to_timestamp_ms(run.completed_at) as finished_at,
     holdfast.to_timestamp_ms(run.updated_at) as updated_at,
-    holdfast.to_timestamp_ms(run.workflow_deadline_epoch_ms) as deadline
+    holdfast.to_timestamp_ms(run.workflow_deadline_epoch_ms) as deadline,
+    run.forked_from,
+    (run.attributes ->> 'forked_at_step')::integer as forked_at_step
 from dbos.workflow_status as run
 left join lateral (
     select holdfast.to_jsonb_safe(given.inputs) #> '{args,0}' as body
@@ -112,6 +114,8 @@ cross join lateral (
            count(*) filter (where step.kind in ('tool', 'mcp') and step.tool is not null)::integer as tool_calls,
            sum(step.cost_usd) as cost_usd,
            coalesce(sum(step.attempts - 1) filter (where step.kind = 'model'), 0)::integer as unknown_cost_attempts
-    from holdfast.steps as step where step.run_id = run.workflow_uuid
+    -- What a fork took over from its source was paid for there.
+    from holdfast.steps as step
+    where step.run_id = run.workflow_uuid and step.step >= coalesce((run.attributes ->> 'forked_at_step')::integer, 0)
 ) as used
 where holdfast.is_run(run.name);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -148,6 +149,15 @@ class Stage:
                 [run_id, tool_call_id, kind, Jsonb(parameters)],
             )
         self.set_status(run_id, "DELAYED")
+
+    def record(self, run_id: str, step: int, name: str, envelope: dict[str, Any]) -> None:
+        """Record a step."""
+        self._connection.execute(
+            "insert into dbos.operation_outputs"
+            " (workflow_uuid, function_id, function_name, output, serialization, retention_timestamp)"
+            " values (%s, %s, %s, %s, 'holdfast_json_v1', holdfast.now_ms())",
+            [run_id, step, name, json.dumps(envelope)],
+        )
 
     def say(self, run_id: str, *texts: str) -> None:
         """Append text deltas as a model step would, with the hint that tells the tailers."""

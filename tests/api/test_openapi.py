@@ -33,6 +33,7 @@ def test_all_routes_are_described(document: dict[str, Any]) -> None:
         ("get", "/api/runs/{run_id}/events"),
         ("post", "/api/runs/{run_id}/cancel"),
         ("post", "/api/runs/{run_id}/resume"),
+        ("post", "/api/runs/{run_id}/fork"),
         ("post", "/api/runs/{run_id}/approvals/{tool_call_id}"),
         ("get", "/api/approvals"),
         ("get", "/api/conversations/{conversation_id}"),

@@ -34,6 +34,17 @@ def test_what_waits_is_listed_approved_and_denied(holdfast: Holdfast, http: http
     assert http.get(f"/api/runs/{run_id}").json()["status"] == "queued"
 
 
+def test_a_cancelled_run_is_resumed_forked_and_deleted(holdfast: Holdfast, http: httpx.Client, run_id: str) -> None:
+    holdfast("runs", "cancel", run_id)
+    forked = holdfast("runs", "fork", run_id, "--prompt", "otherwise").stdout.strip()
+    assert http.get(f"/api/runs/{forked}").json()["prompt"] == "otherwise"
+    assert holdfast("runs", "resume", run_id).stdout == "queued\n"
+    assert holdfast("runs", "delete", run_id).returncode == 2
+    holdfast("runs", "cancel", run_id)
+    assert holdfast("runs", "delete", run_id).returncode == 0
+    assert http.get(f"/api/runs/{run_id}").status_code == 404
+
+
 def test_a_lost_call_is_answered(holdfast: Holdfast, http: httpx.Client, stage: Stage) -> None:
     run_id = start(http)["run_id"]
     stage.wait_for_outcome(run_id, "c1")

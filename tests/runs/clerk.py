@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from app.ai import Agent, ApprovalRequired, RunContext
-from app.ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
+from app.ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart, ToolReturnPart, UserPromptPart
 from app.ai.models.function import AgentInfo, FunctionModel
 from app.ai.tools import ToolDefinition
 from app.ai.toolsets import ExternalToolset
@@ -90,4 +90,12 @@ async def babble(ctx: RunContext[None]) -> Any:
     return float("nan")
 
 
-AGENTS = {"clerk": clerk}
+async def scribe_model(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+    """Tells which prompts it can see."""
+    seen = [part.content for message in messages for part in message.parts if isinstance(part, UserPromptPart)]
+    return ModelResponse(parts=[TextPart(json.dumps(seen))])
+
+
+scribe = Agent(FunctionModel(scribe_model), name="scribe")
+
+AGENTS = {"clerk": clerk, "scribe": scribe}
