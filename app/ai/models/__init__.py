@@ -76,6 +76,10 @@ def _model_class(provider_name: str) -> Any:
             from app.ai.models.anthropic import AnthropicModel
 
             return AnthropicModel
+        case "openai-responses":
+            from app.ai.models.openai import OpenAIResponsesModel
+
+            return OpenAIResponsesModel
         case "google" | "google-gla" | "google-vertex":
             from app.ai.models.google import GoogleModel
 

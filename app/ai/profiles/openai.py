@@ -24,6 +24,8 @@ class OpenAIModelProfile(ModelProfile):
     openai_max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
     openai_supports_reasoning_effort_none: bool = False
     """Whether thinking can be switched off by the effort `none`."""
+    openai_supports_encrypted_reasoning_content: bool = False
+    """Whether the Responses API gives thoughts in a form that can be sent back without being stored there."""
 
 
 _REASONING = re.compile(r"(o\d|gpt-5(?!.*-chat))")
@@ -42,4 +44,5 @@ def openai_model_profile(model_name: str) -> OpenAIModelProfile:
         openai_supports_sampling_settings=not reasons,
         openai_system_prompt_role="user" if model_name.startswith("o1-mini") else "system",
         openai_supports_reasoning_effort_none=can_stop,
+        openai_supports_encrypted_reasoning_content=reasons,
     )

@@ -59,7 +59,7 @@ class Provider(ABC, Generic[InterfaceClient]):
 
 def infer_provider(provider: str) -> Provider[Any]:
     """The provider of that name, set up from the environment; UserError if there is none."""
-    if provider in ("openai", "openai-chat"):
+    if provider in ("openai", "openai-chat", "openai-responses"):
         from app.ai.providers.openai import OpenAIProvider
 
         return OpenAIProvider()

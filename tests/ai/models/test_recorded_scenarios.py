@@ -13,14 +13,16 @@ from app.ai.messages import ModelResponse
 from app.ai.models.anthropic import AnthropicModel
 from app.ai.models.google import GoogleModel
 from app.ai.models.http import HTTPModel
+from app.ai.models.openai import OpenAIResponsesModel
 from app.ai.providers.anthropic import AnthropicProvider
 from app.ai.providers.google import GoogleProvider, GoogleVertexProvider
-from tests.ai.models.recorded import anthropic, google, traffic
+from app.ai.providers.openai import OpenAIProvider
+from tests.ai.models.recorded import anthropic, google, responses, traffic
 from tests.ai.models.recorded.traffic import Asked, as_answered
 
 pytestmark = pytest.mark.skipif(not traffic.AVAILABLE, reason=traffic.UNAVAILABLE)
 
-APIS: dict[str, Any] = {"anthropic-messages": anthropic, "google-generate": google}
+APIS: dict[str, Any] = {"anthropic-messages": anthropic, "google-generate": google, "openai-responses": responses}
 
 # Whole answers are not cut into pieces, so one size is enough for them.
 CASES = [
@@ -42,10 +44,10 @@ async def test_a_recorded_scenario_goes_through_our_client(name: str, chunk: int
             body = exchange["request"]["json"] or api.HELLO
             async with make_model(scenario, server, body) as model:
                 await check_exchange(api, model, exchange, body, answers)
-        explained = {path for path in api.EXPLAINED}
         for entry, exchange in zip(server.journal(), scenario["exchanges"], strict=True):
-            if exchange["request"]["json"]:
-                assert {normalised(path) for path in entry["diff"]} <= explained, entry["diff"]
+            if recorded := exchange["request"]["json"]:
+                differences = traffic.differences(api.comparable(recorded), api.comparable(entry["json"]))
+                assert {normalised(path) for path in differences} <= api.EXPLAINED.keys(), differences
 
 
 def make_model(scenario: dict[str, Any], server: Any, body: dict[str, Any]) -> HTTPModel:
@@ -59,6 +61,9 @@ def make_model(scenario: dict[str, Any], server: Any, body: dict[str, Any]) -> H
             if "aiplatform" in url:
                 return GoogleModel(name, provider=GoogleVertexProvider(base_url=server.base_url(), access_token="k"))
             return GoogleModel(name, provider=GoogleProvider(base_url=server.base_url(), api_key="k"))
+        case "openai-responses":
+            provider = OpenAIProvider(base_url=server.base_url(), api_key="k")
+            return OpenAIResponsesModel(body["model"], provider=provider)
         case api:
             raise NotImplementedError(api)
 
@@ -66,7 +71,7 @@ def make_model(scenario: dict[str, Any], server: Any, body: dict[str, Any]) -> H
 async def check_exchange(
     api: Any, model: HTTPModel, exchange: dict[str, Any], body: dict[str, Any], answers: list[ModelResponse]
 ) -> None:
-    asked: Asked = api.understood(body, answers)
+    asked: Asked = api.understood(body, [*answers])
     response = exchange["response"]
     if response["status"] >= 400:
         with pytest.raises(ModelHTTPError) as caught:

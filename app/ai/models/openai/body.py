@@ -84,14 +84,15 @@ def _tool(tool: ToolDefinition) -> dict[str, Any]:
 def output_body(parameters: ModelRequestParameters, profile: OpenAIModelProfile) -> dict[str, Any]:
     """The form of the output, where the server is to enforce it."""
     if parameters.output_mode == "native" and parameters.output_object:
-        return {"response_format": _json_schema_format(parameters.output_object, profile)}
+        return {"response_format": json_schema_format(parameters.output_object, profile)}
     # With tools on offer, JSON mode would keep some models from calling them.
     if parameters.output_mode == "prompted" and profile.supports_json_object_output and not parameters.function_tools:
         return {"response_format": {"type": "json_object"}}
     return {}
 
 
-def _json_schema_format(output: OutputObjectDefinition, profile: OpenAIModelProfile) -> dict[str, Any]:
+def json_schema_format(output: OutputObjectDefinition, profile: OpenAIModelProfile) -> dict[str, Any]:
+    """A form that the server enforces."""
     schema = output.json_schema
     strict = is_strict(schema) if output.strict is None else output.strict
     json_schema: dict[str, Any] = {
@@ -109,19 +110,28 @@ def settings_body(
     settings: ModelSettings, thinking: ThinkingLevel | None, profile: OpenAIModelProfile
 ) -> dict[str, Any]:
     """Settings under the API's names."""
-    given: dict[str, Any] = {**settings}
-    refused = () if profile.openai_supports_sampling_settings else _SAMPLING
-    if dropped := [name for name in refused if given.pop(name, None) is not None]:
-        warnings.warn(f"Reasoning models do not take {', '.join(dropped)}; left out", UserWarning, stacklevel=2)
+    given = accepted_settings(settings, profile)
     body = {name: given[key] for key, name in _NAMES.items() if given.get(key) is not None}
     if "max_tokens" in given:
         body[profile.openai_max_tokens_field] = given["max_tokens"]
-    if thinking is not None and (effort := _effort(thinking, profile)):
+    if effort := reasoning_effort(thinking, profile):
         body.setdefault("reasoning_effort", effort)
     return body
 
 
-def _effort(thinking: ThinkingLevel, profile: OpenAIModelProfile) -> str | None:
+def accepted_settings(settings: ModelSettings, profile: OpenAIModelProfile) -> dict[str, Any]:
+    """The settings without those that the model refuses; a warning names them."""
+    given: dict[str, Any] = {**settings}
+    refused = () if profile.openai_supports_sampling_settings else _SAMPLING
+    if dropped := [name for name in refused if given.pop(name, None) is not None]:
+        warnings.warn(f"Reasoning models do not take {', '.join(dropped)}; left out", UserWarning, stacklevel=2)
+    return given
+
+
+def reasoning_effort(thinking: ThinkingLevel | None, profile: OpenAIModelProfile) -> str | None:
+    """The effort that a level of thinking means; None leaves it to the model."""
+    if thinking is None:
+        return None
     if thinking is True:
         return "medium"
     if thinking is False:

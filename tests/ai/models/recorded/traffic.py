@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -88,6 +89,11 @@ def as_answered(response: ModelResponse) -> Answered:
     )
 
 
+def differences(recorded: Any, sent: Any) -> list[str]:
+    """Where a request of ours differs from the recorded one."""
+    return replay_server().diff_json(recorded, sent, limit=1000)
+
+
 def events(body_text: str) -> Iterator[dict[str, Any]]:
     """The JSON objects of a recorded stream."""
     for line in body_text.splitlines():
@@ -96,14 +102,23 @@ def events(body_text: str) -> Iterator[dict[str, Any]]:
 
 
 def turn(parts: list[ModelResponsePart], answers: list[ModelResponse], provider_name: str) -> ModelResponse:
-    """The assistant's turn of a recorded request: our own answer if it was one, so that it goes back as we read it."""
+    """The assistant's turn of a recorded request: our own answer if it was one, so that it goes back as we read it.
+
+    Answers come up in their order, so the one that is found and those before it are taken off the list.
+    """
     said = ModelResponse(parts, provider_name=provider_name)
     sought = as_answered(said)
-    for answer in answers:
+    for index, answer in enumerate(answers):
         given = as_answered(answer)
-        if (given.text.strip(), given.calls) == (sought.text.strip(), sought.calls) and (given.text or given.calls):
+        if (_letters(given.text), given.calls) == (_letters(sought.text), sought.calls) and (given.text or given.calls):
+            del answers[: index + 1]
             return answer
     return said
+
+
+def _letters(text: str) -> str:
+    """Text without punctuation: some recordings have other quotes and dashes in a request than in the answer."""
+    return re.sub(r"\W+", "", text)
 
 
 def tool_names(messages: list[ModelMessage]) -> dict[str, str]:

@@ -1,0 +1,154 @@
+"""The body of a Responses request, apart from its input."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from app.ai.exceptions import UserError
+from app.ai.models.openai.body import (
+    OpenAIChatModelSettings,
+    accepted_settings,
+    json_schema_format,
+    reasoning_effort,
+)
+from app.ai.models.parameters import ModelRequestParameters
+from app.ai.models.tool_choice import offer_tools
+from app.ai.native_tools import (
+    CodeExecutionTool,
+    FileSearchTool,
+    ImageGenerationTool,
+    MCPServerTool,
+    ToolSearchTool,
+    WebSearchTool,
+)
+from app.ai.profiles.openai import OpenAIModelProfile
+from app.ai.settings import ModelSettings
+from app.ai.tools import ToolDefinition
+
+
+class OpenAIResponsesModelSettings(OpenAIChatModelSettings, total=False):
+    """Settings that only this API knows."""
+
+    openai_reasoning_summary: Literal["auto", "concise", "detailed"]
+    openai_text_verbosity: Literal["low", "medium", "high"]
+    openai_previous_response_id: str
+    """The response to go on from; `auto` takes the newest one of the history and sends only what came after it."""
+    openai_truncation: Literal["auto", "disabled"]
+    openai_include: list[str]
+    """More to include in the answer than what we need by ourselves."""
+
+
+_NAMES = {
+    **{name: name for name in ("temperature", "top_p", "service_tier", "parallel_tool_calls")},
+    "max_tokens": "max_output_tokens",
+    "openai_top_logprobs": "top_logprobs",
+    "openai_user": "user",
+    "openai_store": "store",
+    "openai_prompt_cache_key": "prompt_cache_key",
+    "openai_truncation": "truncation",
+}
+
+
+def settings_body(
+    settings: ModelSettings, parameters: ModelRequestParameters, profile: OpenAIModelProfile
+) -> dict[str, Any]:
+    """Settings and the form of the output."""
+    given = accepted_settings(settings, profile)
+    body: dict[str, Any] = {name: given[key] for key, name in _NAMES.items() if given.get(key) is not None}
+    effort = given.get("openai_reasoning_effort") or reasoning_effort(parameters.thinking, profile)
+    reasoning = {"effort": effort, "summary": given.get("openai_reasoning_summary")}
+    if parameters.thinking:
+        reasoning["summary"] = reasoning["summary"] or "auto"
+    text = {"format": _format(parameters, profile), "verbosity": given.get("openai_text_verbosity")}
+    for name, options in (("reasoning", reasoning), ("text", text)):
+        if options := {key: value for key, value in options.items() if value is not None}:
+            body[name] = options
+    if include := _include(given, parameters, profile):
+        body["include"] = include
+    return body
+
+
+def _format(parameters: ModelRequestParameters, profile: OpenAIModelProfile) -> dict[str, Any] | None:
+    if parameters.output_mode == "native" and parameters.output_object:
+        form = json_schema_format(parameters.output_object, profile)
+        return {"type": form["type"], **form["json_schema"]}
+    if parameters.output_mode == "prompted" and profile.supports_json_object_output and not parameters.function_tools:
+        return {"type": "json_object"}
+    return None
+
+
+def _include(given: dict[str, Any], parameters: ModelRequestParameters, profile: OpenAIModelProfile) -> list[str]:
+    include: list[str] = []
+    if profile.openai_supports_encrypted_reasoning_content:
+        include.append("reasoning.encrypted_content")
+    if any(isinstance(tool, CodeExecutionTool) for tool in parameters.native_tools):
+        include.append("code_interpreter_call.outputs")
+    if given.get("openai_logprobs"):
+        include.append("message.output_text.logprobs")
+    return list(dict.fromkeys([*include, *given.get("openai_include", [])]))
+
+
+def tools_body(settings: ModelSettings, parameters: ModelRequestParameters) -> dict[str, Any]:
+    """Tools on offer and whether one has to be called."""
+    offered = offer_tools(settings, parameters)
+    searches = any(isinstance(tool, ToolSearchTool) for tool in parameters.native_tools)
+    tools = [_native(tool) for tool in parameters.native_tools]
+    tools += [_function(tool, deferrable=searches) for tool in offered.tools]
+    if not tools:
+        return {}
+    return {"tools": tools, "tool_choice": "required" if offered.mode == "required" else "auto"}
+
+
+def _function(tool: ToolDefinition, *, deferrable: bool) -> dict[str, Any]:
+    return {
+        "type": "function",
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": tool.parameters_json_schema,
+        "strict": bool(tool.strict),  # true when it is left out
+        **({"defer_loading": True} if tool.defer_loading and deferrable else {}),
+    }
+
+
+def _native(tool: Any) -> dict[str, Any]:
+    match tool:
+        case WebSearchTool():
+            location = {"type": "approximate", **tool.user_location} if tool.user_location else None
+            filters = {"allowed_domains": list(tool.allowed_domains)} if tool.allowed_domains else None
+            size = tool.search_context_size
+            return _given(type="web_search", search_context_size=size, user_location=location, filters=filters)
+        case CodeExecutionTool():
+            return {"type": "code_interpreter", "container": {"type": "auto"}}
+        case FileSearchTool():
+            return {"type": "file_search", "vector_store_ids": list(tool.file_store_ids)}
+        case ImageGenerationTool():
+            return _given(
+                type="image_generation",
+                background=tool.background,
+                output_format=tool.output_format,
+                quality=tool.quality,
+                size=tool.size,
+            )
+        case MCPServerTool():
+            return _mcp_server(tool)
+        case ToolSearchTool():
+            return {"type": "tool_search"}
+        case _:
+            raise UserError(f"The Responses API has no native tool {tool!r}.")
+
+
+def _mcp_server(tool: MCPServerTool) -> dict[str, Any]:
+    return _given(
+        type="mcp",
+        server_label=tool.id,
+        server_url=tool.url,
+        server_description=tool.description,
+        authorization=tool.authorization_token,
+        headers=tool.headers,
+        allowed_tools=tool.allowed_tools,
+        require_approval="never",  # there is nobody to ask in the middle of an answer
+    )
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if value is not None}
