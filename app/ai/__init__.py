@@ -16,6 +16,9 @@ if TYPE_CHECKING:
         AgentRetries as AgentRetries,
     )
     from app.ai.agent import (
+        AgentSpec as AgentSpec,
+    )
+    from app.ai.agent import (
         EndStrategy as EndStrategy,
     )
     from app.ai.agent import (
@@ -29,6 +32,18 @@ if TYPE_CHECKING:
     )
     from app.ai.agent import (
         capture_run_messages as capture_run_messages,
+    )
+    from app.ai.concurrency import (
+        AbstractConcurrencyLimiter as AbstractConcurrencyLimiter,
+    )
+    from app.ai.concurrency import (
+        AnyConcurrencyLimit as AnyConcurrencyLimit,
+    )
+    from app.ai.concurrency import (
+        ConcurrencyLimit as ConcurrencyLimit,
+    )
+    from app.ai.concurrency import (
+        ConcurrencyLimiter as ConcurrencyLimiter,
     )
     from app.ai.deferred import (
         DeferredToolRequests as DeferredToolRequests,
@@ -89,6 +104,9 @@ if TYPE_CHECKING:
     )
     from app.ai.exceptions import (
         UserError as UserError,
+    )
+    from app.ai.format_prompt import (
+        format_as_xml as format_as_xml,
     )
     from app.ai.graph import (
         BaseNode as BaseNode,
@@ -249,6 +267,12 @@ if TYPE_CHECKING:
     from app.ai.messages import (
         VideoUrl as VideoUrl,
     )
+    from app.ai.models.concurrency import (
+        ConcurrencyLimitedModel as ConcurrencyLimitedModel,
+    )
+    from app.ai.models.concurrency import (
+        limit_model_concurrency as limit_model_concurrency,
+    )
     from app.ai.output import (
         NativeOutput as NativeOutput,
     )
@@ -284,6 +308,9 @@ if TYPE_CHECKING:
     )
     from app.ai.settings import (
         ToolOrOutput as ToolOrOutput,
+    )
+    from app.ai.template import (
+        TemplateStr as TemplateStr,
     )
     from app.ai.tools import (
         ObjectJsonSchema as ObjectJsonSchema,
@@ -352,8 +379,8 @@ if TYPE_CHECKING:
 # The same names for the program as above for type checkers; a test holds the two together.
 _EXPORTS = {
     "app.ai.agent": """
-        AbstractAgent Agent AgentRetries EndStrategy EventStreamHandler ParallelExecutionMode WrapperAgent
-        capture_run_messages
+        AbstractAgent Agent AgentRetries AgentSpec EndStrategy EventStreamHandler ParallelExecutionMode
+        WrapperAgent capture_run_messages
     """,
     "app.ai.deferred": "DeferredToolRequests DeferredToolResults ToolApproved ToolDenied",
     "app.ai.exceptions": """
@@ -377,6 +404,7 @@ _EXPORTS = {
     "app.ai.profiles": "ModelProfile ModelProfileSpec",
     "app.ai.run": "AgentRun AgentRunResult AgentRunResultEvent",
     "app.ai.settings": "ModelSettings ToolOrOutput",
+    "app.ai.template": "TemplateStr",
     "app.ai.tools": "ObjectJsonSchema RunContext Tool ToolDefinition",
     "app.ai.toolsets": """
         AbstractToolset AgentToolset ApprovalRequiredToolset CombinedToolset DynamicToolset ExternalToolset
@@ -384,6 +412,9 @@ _EXPORTS = {
         WrapperToolset
     """,
     "app.ai.usage": "RequestUsage RunUsage UsageLimits",
+    "app.ai.concurrency": "AbstractConcurrencyLimiter AnyConcurrencyLimit ConcurrencyLimit ConcurrencyLimiter",
+    "app.ai.models.concurrency": "ConcurrencyLimitedModel limit_model_concurrency",
+    "app.ai.format_prompt": "format_as_xml",
 }
 _MODULE_OF = {name: module for module, names in _EXPORTS.items() for name in names.split()}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
@@ -18,9 +18,22 @@ if TYPE_CHECKING:
     from app.ai.usage import RunUsage
 
 T = TypeVar("T")
+ItemT = TypeVar("ItemT")
 
 
-class _Host(Generic[T]):
+def iterate_with(run: Callable[[Coroutine[Any, Any, Any]], Any], items: AsyncIterator[ItemT]) -> Iterator[ItemT]:
+    """Iterate without async over what `run` waits for."""
+
+    async def step() -> tuple[ItemT, ...]:
+        async for item in items:
+            return (item,)
+        return ()
+
+    while item := run(step()):
+        yield item[0]
+
+
+class LoopHost(Generic[T]):
     """Holds an async context open on an event loop of its own, from one task as its contents may require."""
 
     def __init__(self, open_context: Callable[[], AbstractAsyncContextManager[T]]):
@@ -36,6 +49,9 @@ class _Host(Generic[T]):
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return self._runner.run(work)
+
+    def iterate(self, items: AsyncIterator[ItemT]) -> Iterator[ItemT]:
+        return iterate_with(self.run, items)
 
     def close(self) -> None:
         try:
@@ -70,7 +86,7 @@ class StreamedRunResultSync(Generic[AgentDepsT, OutputDataT]):
     def __init__(
         self, open_stream: Callable[[], AbstractAsyncContextManager[StreamedRunResult[AgentDepsT, OutputDataT]]]
     ):
-        self._host: _Host[StreamedRunResult[AgentDepsT, OutputDataT]] | None = _Host(open_stream)
+        self._host: LoopHost[StreamedRunResult[AgentDepsT, OutputDataT]] | None = LoopHost(open_stream)
         self._streamed = self._host.value
         self._close_if_complete()
 
@@ -179,14 +195,8 @@ class StreamedRunResultSync(Generic[AgentDepsT, OutputDataT]):
         self._close_if_complete()
         return result
 
-    def _iterate(self, items: AsyncGenerator[T]) -> Iterator[T]:
-        async def step() -> tuple[T, ...]:
-            async for item in items:
-                return (item,)
-            return ()
-
-        while item := self._run(step()):
-            yield item[0]
+    def _iterate(self, items: AsyncIterator[T]) -> Iterator[T]:
+        return iterate_with(self._run, items)
 
     def _close_if_complete(self) -> None:
         if self._streamed.is_complete:

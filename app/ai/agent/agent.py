@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import NoneType, TracebackType
 from typing import Any, Self, TypeVar, cast, overload
 from weakref import WeakKeyDictionary
@@ -16,7 +17,9 @@ from typing_extensions import Unpack
 
 from app.ai.agent.abstract import AbstractAgent, RunOutputDataT
 from app.ai.agent.options import AgentMetadata, AgentRetries, OverrideOptions, RunOptions
+from app.ai.agent.spec import AgentSpec, SpecFormat, SpecOptions
 from app.ai.agent.start import start_run
+from app.ai.concurrency import AnyConcurrencyLimit, as_limiter
 from app.ai.event_stream import EventStreamHandler
 from app.ai.exceptions import UserError
 from app.ai.instructions import AgentInstructions, Instructions
@@ -29,6 +32,7 @@ from app.ai.run import AgentRun
 from app.ai.run_context import AgentDepsT, RunContext
 from app.ai.run_state import AgentModelSettings
 from app.ai.settings import ModelSettings
+from app.ai.template import TemplateStr
 from app.ai.tool_phase import EndStrategy
 from app.ai.tools import Tool, ToolFuncEither, ToolOptions
 from app.ai.toolsets import AbstractToolset, AgentToolset, CombinedToolset, DynamicToolset, FunctionToolset, ToolsetFunc
@@ -58,7 +62,7 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
         system_prompt: str | Sequence[str] = (),
         deps_type: type[AgentDepsT] = NoneType,
         name: str | None = None,
-        description: str | None = None,
+        description: TemplateStr[AgentDepsT] | str | None = None,
         model_settings: AgentModelSettings[AgentDepsT] | None = None,
         retries: int | AgentRetries | None = None,
         validation_context: Any | Callable[[RunContext[AgentDepsT]], Any] = None,
@@ -68,12 +72,14 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
         end_strategy: EndStrategy = "early",
         metadata: AgentMetadata[AgentDepsT] | None = None,
         tool_timeout: float | None = None,
+        max_concurrency: AnyConcurrencyLimit = None,
         event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
     ):
         """Define an agent; `RunOptions` tells what can be added for a single run.
 
-        `tool_timeout` is in seconds. `defer_model_check` leaves a model given by name unresolved until the first
-        run. Raises `UserError` for outputs or tools that cannot be described to a model.
+        `tool_timeout` is in seconds. A run over `max_concurrency` waits for its turn. `defer_model_check` leaves a
+        model given by name unresolved until the first run. Raises `UserError` for outputs or tools that cannot be
+        described to a model.
         """
         self._model = model if model is None or defer_model_check else infer_model(model)
         self._name = name
@@ -86,6 +92,7 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
         self.metadata = metadata
         self.validation_context = validation_context
         self.tool_timeout = tool_timeout
+        self.concurrency_limiter = as_limiter(max_concurrency, name=name)
         self.tool_retries, self.output_retries = _budgets(retries)
         self.output_schema: OutputSchema[OutputDataT] = output_schema(output_type)
         self.output_validators: list[OutputValidatorFunc[Any]] = []
@@ -98,6 +105,26 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
         self._overrides: ContextVar[OverrideOptions[Any]] = ContextVar("agent_overrides")
         # Connections belong to an event loop, and an agent defined in a module may serve several.
         self._opened: WeakKeyDictionary[AbstractEventLoop, _Opened] = WeakKeyDictionary()
+
+    @classmethod
+    def from_spec(
+        cls, spec: dict[str, Any] | AgentSpec, *, deps_type: type[Any] = NoneType, **options: Unpack[SpecOptions]
+    ) -> Agent[Any, Any]:
+        """The agent that a spec describes; the options win over it. `UserError` names the field that is wrong."""
+        known = spec if isinstance(spec, AgentSpec) else AgentSpec.from_dict(spec)
+        return cls(**known.agent_arguments(deps_type, options))
+
+    @classmethod
+    def from_file(
+        cls,
+        path: Path | str,
+        *,
+        fmt: SpecFormat | None = None,
+        deps_type: type[Any] = NoneType,
+        **options: Unpack[SpecOptions],
+    ) -> Agent[Any, Any]:
+        """`from_spec` of a YAML or JSON file; its suffix tells the format."""
+        return cls.from_spec(AgentSpec.from_file(path, fmt), deps_type=deps_type, **options)
 
     @property
     def model(self) -> Model | KnownModelName | None:
@@ -117,7 +144,12 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
 
     @property
     def description(self) -> str | None:
-        return self._description
+        return None if self._description is None else str(self._description)
+
+    def render_description(self, deps: AgentDepsT = None) -> str | None:
+        """The description, its template filled in for these dependencies."""
+        description = self._description
+        return description.render(deps) if isinstance(description, TemplateStr) else description
 
     @property
     def deps_type(self) -> type:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from app.ai.agent.options import AgentRetries, OverrideOptions, RunOptions
 from app.ai.callbacks import resolve
 from app.ai.capture import take_captured_messages
+from app.ai.concurrency import slot
 from app.ai.exceptions import UserError
 from app.ai.graph import GraphRunContext
 from app.ai.history import tidy_history
@@ -39,8 +40,22 @@ async def start_run(
     output_type: OutputSpec[Any] | None,
     options: RunOptions[Any],
 ) -> AsyncGenerator[AgentRun[Any, Any]]:
-    """Start a run of `agent` and keep its toolsets open until the block ends."""
+    """Start a run of `agent`, once it is its turn, and keep its toolsets open until the block ends."""
     _check_options(options)
+    async with (
+        slot(agent.concurrency_limiter, f"agent:{agent.name or 'agent'}"),
+        _started(agent, user_prompt, output_type, options) as run,
+    ):
+        yield run
+
+
+@asynccontextmanager
+async def _started(
+    agent: Agent[Any, Any],
+    user_prompt: str | Sequence[UserContent] | None,
+    output_type: OutputSpec[Any] | None,
+    options: RunOptions[Any],
+) -> AsyncGenerator[AgentRun[Any, Any]]:
     steps = current_steps.get()
     state = _state(steps, options)
     deps = _deps(agent, steps, output_type, options)

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
 from types import TracebackType
-from typing import Any, NoReturn, Self, TypeAlias, cast, get_type_hints
+from typing import Any, Self, TypeAlias, cast, get_type_hints
 
 from app.ai.callbacks import resolve
 from app.ai.exceptions import FallbackExceptionGroup, ModelAPIError, UnexpectedModelBehavior
@@ -97,7 +97,7 @@ class FallbackModel(Model):
             if not await self._refuses(response):
                 return response
             failures.append(UnexpectedModelBehavior(f"The response of {model.model_name} was refused by fallback_on"))
-        _raise_all(failures)
+        raise _none_answered(failures)
 
     @asynccontextmanager
     async def request_stream(
@@ -123,7 +123,7 @@ class FallbackModel(Model):
                     continue
                 yield stream
                 return
-        _raise_all(failures)
+        raise _none_answered(failures)
 
     async def count_tokens(
         self,
@@ -150,12 +150,17 @@ class FallbackModel(Model):
         return None
 
     async def _falls_back_on(self, failure: Exception) -> bool:
-        if isinstance(failure, self._exception_types):
-            return True
-        return any([await resolve(function(failure)) for function in self._exception_functions])
+        return isinstance(failure, self._exception_types) or await _any(self._exception_functions, failure)
 
     async def _refuses(self, response: ModelResponse) -> bool:
-        return any([await resolve(function(response)) for function in self._response_functions])
+        return await _any(self._response_functions, response)
+
+
+async def _any(conditions: Sequence[Callable[..., Any]], value: Any) -> bool:
+    for condition in conditions:
+        if await resolve(condition(value)):
+            return True
+    return False
 
 
 def _takes_response(function: Callable[..., Any]) -> bool:
@@ -167,5 +172,5 @@ def _takes_response(function: Callable[..., Any]) -> bool:
     return first is not None and hints.get(first) is ModelResponse
 
 
-def _raise_all(failures: list[Exception]) -> NoReturn:
-    raise FallbackExceptionGroup("All models from FallbackModel failed", failures)
+def _none_answered(failures: list[Exception]) -> FallbackExceptionGroup:
+    return FallbackExceptionGroup("All models from FallbackModel failed", failures)

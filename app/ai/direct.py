@@ -1,0 +1,152 @@
+"""Asking a model without an agent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+from app.ai.messages import ModelMessage, ModelResponse, ModelResponseStreamEvent
+from app.ai.models import KnownModelName, Model, ModelRequestParameters, StreamedResponse, infer_model
+from app.ai.settings import ModelSettings
+from app.ai.sync_stream import LoopHost
+from app.ai.usage import RequestUsage
+
+__all__ = (
+    "StreamedResponseSync",
+    "model_request",
+    "model_request_stream",
+    "model_request_stream_sync",
+    "model_request_sync",
+)
+
+
+async def model_request(
+    model: Model | KnownModelName,
+    messages: Sequence[ModelMessage],
+    *,
+    model_settings: ModelSettings | None = None,
+    model_request_parameters: ModelRequestParameters | None = None,
+) -> ModelResponse:
+    """Ask a model once and wait for the whole answer."""
+    asked = infer_model(model)
+    prepared = asked.prepare_messages(list(messages))
+    return await asked.request(prepared, model_settings, model_request_parameters or ModelRequestParameters())
+
+
+def model_request_sync(
+    model: Model | KnownModelName,
+    messages: Sequence[ModelMessage],
+    *,
+    model_settings: ModelSettings | None = None,
+    model_request_parameters: ModelRequestParameters | None = None,
+) -> ModelResponse:
+    """`model_request` without async."""
+
+    async def ask_and_close() -> ModelResponse:
+        # This loop ends with the request, so connections must not outlive it.
+        async with infer_model(model) as asked:
+            return await model_request(
+                asked,
+                messages,
+                model_settings=model_settings,
+                model_request_parameters=model_request_parameters,
+            )
+
+    return asyncio.run(ask_and_close())
+
+
+def model_request_stream(
+    model: Model | KnownModelName,
+    messages: Sequence[ModelMessage],
+    *,
+    model_settings: ModelSettings | None = None,
+    model_request_parameters: ModelRequestParameters | None = None,
+) -> AbstractAsyncContextManager[StreamedResponse]:
+    """Ask a model once and read the answer as it comes."""
+    asked = infer_model(model)
+    prepared = asked.prepare_messages(list(messages))
+    return asked.request_stream(prepared, model_settings, model_request_parameters or ModelRequestParameters())
+
+
+def model_request_stream_sync(
+    model: Model | KnownModelName,
+    messages: Sequence[ModelMessage],
+    *,
+    model_settings: ModelSettings | None = None,
+    model_request_parameters: ModelRequestParameters | None = None,
+) -> StreamedResponseSync:
+    """`model_request_stream` without async: a context manager around an iterator of events."""
+    return StreamedResponseSync(infer_model(model), messages, model_settings, model_request_parameters)
+
+
+class StreamedResponseSync:
+    """A response that is read without async. Enter it as a context manager before reading."""
+
+    def __init__(
+        self,
+        model: Model,
+        messages: Sequence[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters | None,
+    ):
+        self._model = model
+        self._messages = messages
+        self._settings = model_settings
+        self._parameters = model_request_parameters
+        self._host: LoopHost[StreamedResponse] | None = None
+
+    def __enter__(self) -> Self:
+        self._host = LoopHost(self._open)
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self._entered.close()
+
+    def __iter__(self) -> Iterator[ModelResponseStreamEvent]:
+        return self._entered.iterate(aiter(self._entered.value))
+
+    @property
+    def response(self) -> ModelResponse:
+        """The response as it is by now."""
+        return self.get()
+
+    def get(self) -> ModelResponse:
+        """The response as it is by now."""
+        return self._entered.value.get()
+
+    def usage(self) -> RequestUsage:
+        """The usage as far as it is known by now."""
+        return self._entered.value.usage()
+
+    @property
+    def model_name(self) -> str:
+        """The model's name, as the response tells it."""
+        return self._entered.value.model_name
+
+    @property
+    def timestamp(self) -> datetime:
+        """When the response was made."""
+        return self._entered.value.timestamp
+
+    @property
+    def _entered(self) -> LoopHost[StreamedResponse]:
+        if self._host is None:
+            raise RuntimeError("Enter the stream first: `with model_request_stream_sync(...) as stream`")
+        return self._host
+
+    @asynccontextmanager
+    async def _open(self) -> AsyncGenerator[StreamedResponse]:
+        stream = model_request_stream(
+            self._model,
+            self._messages,
+            model_settings=self._settings,
+            model_request_parameters=self._parameters,
+        )
+        async with self._model, stream as response:
+            yield response
