@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from app.api import agents, approvals, conversations, events, health, runs
+from app.api import agents, approvals, conversations, events, health, metrics, runs
 from app.api.problems import add_problem_handlers, document_keys, document_problems, problems
 from app.api.security import AccessRules, Gate
 from app.runs.service import RunService
@@ -28,7 +28,7 @@ def create_app(
     )
     app.state.service = service
     app.state.ping_seconds = ping_seconds
-    for noun in (runs, events, approvals, conversations, agents, health):
+    for noun in (runs, events, approvals, conversations, agents, health, metrics):
         app.include_router(noun.router, responses=problems(401, 403, 421))
     add_problem_handlers(app)
     app.add_middleware(Gate, rules=rules, keys=service.keys)

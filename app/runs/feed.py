@@ -36,23 +36,23 @@ class Tail:
         self._floor = start
         self._position = start
         self.ended = False
-        self._followers = 0
+        self.followers = 0
         self.hint = asyncio.Event()
         self.grown = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
 
     def join(self) -> None:
         """Count one follower more; the first one starts the reading."""
-        self._followers += 1
+        self.followers += 1
         if self._reader is None:
             self._reader = asyncio.create_task(self._read())
 
     def leave(self) -> bool:
         """Count one follower less; whether it was the last, which ends the reading."""
-        self._followers -= 1
-        if self._reader is not None and not self._followers:
+        self.followers -= 1
+        if self._reader is not None and not self.followers:
             self._reader.cancel()
-        return not self._followers
+        return not self.followers
 
     async def events_after(self, seq: int) -> Sequence[StoredEvent]:
         """What is known to follow `seq`, without waiting for more: from memory, or from the table if need be."""
@@ -122,6 +122,11 @@ class EventFeed:
     def stopping(self) -> bool:
         """Whether this process is about to end, so that followers are told to go elsewhere."""
         return self._stopping
+
+    @property
+    def followers(self) -> int:
+        """How many clients follow runs at this process."""
+        return sum(tail.followers for tail in self._tails.values())
 
     def stop(self) -> None:
         """End all followers; they can go on at another process from the last seq they saw."""

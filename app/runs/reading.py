@@ -10,10 +10,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.db import event_reads, runs
+from app.db.metrics import Sample, read_samples
 from app.durable.names import TERMINAL_EVENTS
 from app.runs import refusals
 from app.runs.cursor import from_cursor, to_cursor
 from app.runs.feed import EventFeed
+from app.runs.metrics import render
 from app.runs.reach import answers_in_time
 from app.runs.records import (
     Conversation,
@@ -63,6 +65,13 @@ class RunReader:
         self._seen_migrated = self._seen_migrated or await asyncio.to_thread(self._is_migrated)
         if not self._seen_migrated:
             raise refusals.not_migrated()
+
+    @answers_in_time
+    async def metrics(self) -> str:
+        """Numbers about all runs, as Prometheus reads them."""
+        async with self._engine.connect() as connection:
+            samples = await read_samples(connection)
+        return render([*samples, Sample("followers", None, self._feed.followers)])
 
     @answers_in_time
     async def get(self, run_id: str) -> Run:

@@ -41,6 +41,7 @@ def test_all_routes_are_described(document: dict[str, Any]) -> None:
         ("get", "/api/agents/{name}"),
         ("get", "/livez"),
         ("get", "/readyz"),
+        ("get", "/metrics"),
     }
     assert all(operation["description"] for _, _, operation in operations(document))
 
