@@ -1,9 +1,11 @@
-"""Which agents this installation serves: the `AGENTS` of the configured modules."""
+"""Which agents this installation serves: the `AGENTS` of the configured modules, and the YAML files beside them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
 from app.ai import Agent
@@ -11,10 +13,12 @@ from app.ai.exceptions import UserError
 
 
 def load_agents(modules: Sequence[str]) -> dict[str, Agent[Any, Any]]:
-    """The agents of these modules by name. Each module has an `AGENTS` of its own; names may not repeat.
+    """The agents of these modules by name, which may not repeat.
+
+    A module has an `AGENTS` of its own; a package may instead, or besides, have `*.yaml` files, each an agent spec.
 
     Raises:
-        UserError: a module cannot be imported, has no `AGENTS`, or one that is not what it should be.
+        UserError: a module cannot be imported, has no agents, or some that are not what they should be.
     """
     agents: dict[str, Agent[Any, Any]] = {}
     origins: dict[str, str] = {}
@@ -31,13 +35,31 @@ def load_agents(modules: Sequence[str]) -> dict[str, Agent[Any, Any]]:
 
 def _agents_of(module: str) -> dict[str, Agent[Any, Any]]:
     try:
-        found: object = getattr(import_module(module), "AGENTS", None)
+        imported = import_module(module)
     except Exception as err:
         raise UserError(f"The agents module {module!r} cannot be imported: {type(err).__name__}: {err}") from err
+    files = _spec_files(imported)
+    found: object = getattr(imported, "AGENTS", {} if files else None)
     if not isinstance(found, Mapping):
         raise UserError(f'The agents module {module!r} needs an `AGENTS = {{"name": agent}}`.')
-    agents = cast("Mapping[object, object]", found)
-    return dict(_checked(module, name, agent) for name, agent in agents.items())
+    coded = dict(_checked(module, name, agent) for name, agent in cast("Mapping[object, object]", found).items())
+    return _with_specs(module, coded, files)
+
+
+def _spec_files(module: ModuleType) -> list[Path]:
+    folders = [Path(folder) for folder in getattr(module, "__path__", ())]
+    return sorted(file for folder in folders for pattern in ("*.yaml", "*.yml") for file in folder.glob(pattern))
+
+
+def _with_specs(module: str, agents: dict[str, Agent[Any, Any]], files: Sequence[Path]) -> dict[str, Agent[Any, Any]]:
+    for file in files:
+        # The process that answers HTTP knows agents too, but has no keys of their models.
+        agent = Agent.from_file(file, defer_model_check=True)
+        agent.name = agent.name or file.stem
+        if agent.name in agents:
+            raise UserError(f"Two agents of {module} are named {agent.name!r}, one of them in {file.name}. Rename one.")
+        agents[agent.name] = agent
+    return agents
 
 
 def _checked(module: str, name: object, agent: object) -> tuple[str, Agent[Any, Any]]:

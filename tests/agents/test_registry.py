@@ -52,3 +52,38 @@ def test_a_wrong_module_is_named_with_the_fix(modules: Path, name: str, code: st
 def test_a_module_that_does_not_exist_is_named() -> None:
     with pytest.raises(UserError, match=r"'no\.such\.module' cannot be imported"):
         load_agents(["no.such.module"])
+
+
+def write_package(folder: Path, name: str, **files: str) -> str:
+    package = folder / name
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    for file, content in files.items():
+        (package / f"{file}.yaml").write_text(content)
+    return name
+
+
+def test_yaml_files_of_a_package_are_agents(modules: Path) -> None:
+    package = write_package(
+        modules,
+        "registry_specs",
+        poet="model: test\ninstructions: Answer in verse.\n",
+        other="model: openai:gpt-5\nname: counter\n",
+    )
+    agents = load_agents([package])
+    assert set(agents) == {"poet", "counter"}
+    assert agents["poet"].name == "poet"
+    assert agents["poet"].run_sync("hi").output == "success (no tool calls)"
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "message"),
+    [
+        ("registry_bad_spec", {"poet": "modle: test"}, r"poet\.yaml has no field 'modle'"),
+        ("registry_not_yaml", {"poet": "a: b: c"}, r"poet\.yaml is not YAML"),
+        ("registry_twice", {"a": "model: test\nname: b", "b": "model: test"}, r"named 'b', one of them in b\.yaml"),
+    ],
+)
+def test_a_wrong_yaml_file_is_named(modules: Path, name: str, files: dict[str, str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        load_agents([write_package(modules, name, **files)])

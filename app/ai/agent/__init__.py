@@ -3,6 +3,7 @@
 from app.ai.agent.abstract import AbstractAgent, RunOutputDataT
 from app.ai.agent.agent import Agent
 from app.ai.agent.options import AgentMetadata, AgentRetries, OverrideOptions, RunOptions
+from app.ai.agent.spec import AgentSpec
 from app.ai.agent.wrapper import WrapperAgent
 from app.ai.capture import capture_run_messages
 from app.ai.event_stream import EventStreamHandler
@@ -22,6 +23,7 @@ __all__ = (
     "AgentRun",
     "AgentRunResult",
     "AgentRunResultEvent",
+    "AgentSpec",
     "EndStrategy",
     "EventStreamHandler",
     "OverrideOptions",

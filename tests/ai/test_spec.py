@@ -1,0 +1,165 @@
+"""Agents as data: YAML, JSON and dicts that become agents."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.ai import Agent, AgentSpec, TemplateStr
+from app.ai.exceptions import UserError
+from app.ai.messages import ModelRequest
+from app.ai.models.test import TestModel
+from tests.ai.scripted import scripted
+
+WEATHER = """
+model: test
+name: weather
+description: Weather for {{name}}
+instructions:
+  - Be brief.
+  - The user is {{name}}.
+model_settings:
+  temperature: 0.5
+  max_tokens: 10
+retries:
+  tools: 3
+end_strategy: graceful
+tool_timeout: 2.5
+metadata:
+  team: sky
+"""
+
+CITY = {"type": "object", "title": "City", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+
+
+@dataclass
+class User:
+    name: str
+
+
+def instructions_of(result: Any) -> str | None:
+    request = result.all_messages()[0]
+    assert isinstance(request, ModelRequest)
+    return request.instructions
+
+
+async def test_an_agent_is_what_its_spec_says(tmp_path: Path) -> None:
+    path = tmp_path / "weather.yaml"
+    path.write_text(WEATHER)
+    agent = Agent.from_file(path, deps_type=User)
+    assert agent.name == "weather"
+    assert agent.description == "Weather for {{name}}"
+    assert agent.render_description(User("Ann")) == "Weather for Ann"
+    assert agent.model_settings == {"temperature": 0.5, "max_tokens": 10}
+    assert (agent.tool_retries, agent.output_retries) == (3, 1)
+    assert (agent.end_strategy, agent.tool_timeout, agent.metadata) == ("graceful", 2.5, {"team": "sky"})
+    result = await agent.run("hi", deps=User("Ann"))
+    assert instructions_of(result) == "Be brief.\n\nThe user is Ann."
+    assert result.metadata == {"team": "sky"}
+
+
+async def test_arguments_win_and_instructions_and_settings_add_up() -> None:
+    model, script = scripted("ok")
+    agent = Agent.from_spec(
+        AgentSpec.from_text(WEATHER),
+        deps_type=User,
+        model=model,
+        name="mine",
+        retries=5,
+        instructions="And friendly.",
+        model_settings={"temperature": 0.9},
+        end_strategy="exhaustive",
+    )
+    assert (agent.name, agent.tool_retries, agent.end_strategy) == ("mine", 5, "exhaustive")
+    result = await agent.run("hi", deps=User("Ann"))
+    assert instructions_of(result) == "Be brief.\nAnd friendly.\n\nThe user is Ann."
+    assert script.infos[0].model_settings == {"temperature": 0.9, "max_tokens": 10}
+
+
+async def test_an_output_schema_gives_dicts_of_that_form() -> None:
+    agent = Agent.from_spec({"model": "test", "output_schema": CITY})
+    assert agent.output_json_schema()["properties"] == CITY["properties"]
+    assert (await agent.run("hi")).output == {"name": "a"}
+
+
+async def test_an_output_type_in_code_wins_over_the_schema() -> None:
+    agent = Agent.from_spec({"model": "test", "output_schema": CITY}, output_type=int)
+    assert (await agent.run("hi")).output == 0
+
+
+async def test_templates_are_checked_against_the_schema_of_dependencies() -> None:
+    schema = {"type": "object", "properties": {"name": {"type": "string"}}}
+    agent = Agent.from_spec({"model": "test", "instructions": "For {{name}}.", "deps_schema": schema})
+    assert instructions_of(await agent.run("hi", deps={"name": "Bo"})) == "For Bo."
+    with pytest.raises(UserError, match="uses 'age'"):
+        Agent.from_spec({"model": "test", "instructions": "{{age}}", "deps_schema": schema})
+    with pytest.raises(UserError, match="uses 'age'"):
+        Agent.from_spec({"model": "test", "description": "{{age}}"}, deps_type=User)
+
+
+async def test_templates_also_serve_agents_in_code() -> None:
+    agent = Agent(TestModel(), deps_type=User, instructions=TemplateStr[User]("For {{name}}.", deps_type=User))
+    assert instructions_of(await agent.run("hi", deps=User("Cy"))) == "For Cy."
+
+
+@pytest.mark.parametrize("suffix", ["yaml", "yml", "json"])
+@pytest.mark.parametrize("schema_path", [None, "./{stem}_schema.json"])
+def test_a_spec_written_to_a_file_is_read_back_equal(tmp_path: Path, suffix: str, schema_path: str | None) -> None:
+    spec = AgentSpec.from_text(WEATHER)
+    path = tmp_path / f"weather.{suffix}"
+    spec.to_file(path, schema_path=schema_path)
+    read = AgentSpec.from_file(path)
+    assert read.model_copy(update={"json_schema_path": None}) == spec
+    assert (tmp_path / "weather_schema.json").exists() == (schema_path is not None)
+
+
+def test_editors_find_the_schema_of_a_file(tmp_path: Path) -> None:
+    AgentSpec(model="test").to_file(tmp_path / "a.yaml")
+    AgentSpec(model="test").to_file(tmp_path / "b.json")
+    first = (tmp_path / "a.yaml").read_text().splitlines()[0]
+    assert first == "# yaml-language-server: $schema=./a_schema.json"
+    assert json.loads((tmp_path / "b.json").read_text())["$schema"] == "./b_schema.json"
+    schema = json.loads((tmp_path / "a_schema.json").read_text())
+    assert {"$schema", "model", "instructions", "output_schema"} <= schema["properties"].keys()
+    assert schema["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"modle": "test"}, "has no field 'modle'; fields: .*model"),
+        ({"model": 1}, "wrong at 'model'"),
+        ({"model": "test", "end_strategy": "late"}, "wrong at 'end_strategy'.*'early', 'graceful' or 'exhaustive'"),
+        ({"name": "no model"}, "has no `model`"),
+    ],
+)
+def test_a_wrong_spec_is_refused_by_field(data: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Agent.from_spec(data)
+
+
+@pytest.mark.parametrize(
+    ("text", "fmt", "message"),
+    [("- model", "yaml", "must be an object"), ("a: b: c", "yaml", "is not YAML"), ("{", "json", "is not JSON")],
+)
+def test_a_text_that_is_no_spec_is_refused(text: str, fmt: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        AgentSpec.from_text(text, fmt)
+
+
+def test_the_suffix_tells_the_format_unless_it_is_given(tmp_path: Path) -> None:
+    path = tmp_path / "agent.txt"
+    path.write_text('{"model": "test"}')
+    with pytest.raises(ValueError, match=r"agent\.txt.*give `fmt`"):
+        AgentSpec.from_file(path)
+    assert AgentSpec.from_file(path, "json") == AgentSpec(model="test")
+
+
+def test_old_retry_fields_still_count_and_are_told_of() -> None:
+    with pytest.warns(DeprecationWarning, match="retries"):
+        agent = Agent.from_spec({"model": "test", "tool_retries": 4})
+    assert (agent.tool_retries, agent.output_retries) == (4, 1)
