@@ -1,18 +1,22 @@
 """MCP servers as toolsets. Importing this does not import the `mcp` SDK; the first connection does."""
 
+from app.ai.mcp.config_file import load_mcp_servers
 from app.ai.mcp.content import ToolResult
 from app.ai.mcp.errors import MCPCallLost, MCPServerUnavailable
 from app.ai.mcp.http import MCPServerStreamableHTTP
 from app.ai.mcp.server import CallToolFunc, MCPServer, ProcessToolCallback
+from app.ai.mcp.sse import MCPServerSSE
 from app.ai.mcp.stdio import MCPServerStdio
 
 __all__ = (
     "CallToolFunc",
     "MCPCallLost",
     "MCPServer",
+    "MCPServerSSE",
     "MCPServerStdio",
     "MCPServerStreamableHTTP",
     "MCPServerUnavailable",
     "ProcessToolCallback",
     "ToolResult",
+    "load_mcp_servers",
 )

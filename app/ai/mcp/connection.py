@@ -15,12 +15,14 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import Context
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from app.ai.mcp.errors import MCPServerUnavailable
 
 if TYPE_CHECKING:
     from mcp import Client
+    from mcp.client._transport import ReadStream
+    from mcp.shared.message import SessionMessage
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +44,39 @@ class Transport(ABC):
     def last_words(self) -> str:
         """The end of what the server wrote to stderr, once it has ended."""
         return ""
+
+
+class Watched:
+    """A read stream that tells when it has ended, so that a dead server is noticed before the next call."""
+
+    def __init__(self, stream: ReadStream[SessionMessage | Exception], gone: asyncio.Event):
+        self._stream = stream
+        self._gone = gone
+
+    async def __aenter__(self) -> Self:
+        await self._stream.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
+    ) -> bool | None:
+        return await self._stream.__aexit__(exc_type, exc_val, exc_tb)
+
+    def __aiter__(self) -> ReadStream[SessionMessage | Exception]:
+        return self
+
+    async def __anext__(self) -> SessionMessage | Exception:
+        try:
+            return await self._stream.__anext__()
+        except BaseException:
+            self._gone.set()
+            raise
+
+    async def receive(self) -> SessionMessage | Exception:
+        return await self._stream.receive()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
 
 class Connection:

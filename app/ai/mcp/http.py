@@ -41,11 +41,16 @@ class MCPServerStreamableHTTP(MCPServer):
 
     @property
     def target(self) -> str:
-        parts = urlsplit(self.url)
-        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+        return shown_url(self.url)
 
     def _transport(self) -> Transport:
         return _HTTPTransport(self.url, self.headers, self.http_client)
+
+
+def shown_url(url: str) -> str:
+    """The URL without what may be secret: user, password and query."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 class _HTTPTransport(Transport):

@@ -10,17 +10,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from typing_extensions import Unpack
 
-from app.ai.mcp.connection import Transport
+from app.ai.mcp.connection import Transport, Watched
 from app.ai.mcp.server import MCPServer, ServerOptions
 
 if TYPE_CHECKING:
     from mcp import StdioServerParameters
-    from mcp.client._transport import ReadStream, TransportStreams
-    from mcp.shared.message import SessionMessage
+    from mcp.client._transport import TransportStreams
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +89,7 @@ class _StdioTransport(Transport):
             with await self._stderr.open() as errlog:
                 reading, writing = await stack.enter_async_context(stdio_client(self._parameters, errlog))
             self._stack = stack.pop_all()
-        return _Watched(reading, self.gone), writing
+        return Watched(reading, self.gone), writing
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -130,36 +129,3 @@ class _Stderr(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed.set()
-
-
-class _Watched:
-    """A read stream that tells when it has ended, so that a dead server is noticed before the next call."""
-
-    def __init__(self, stream: ReadStream[SessionMessage | Exception], gone: asyncio.Event):
-        self._stream = stream
-        self._gone = gone
-
-    async def __aenter__(self) -> Self:
-        await self._stream.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
-    ) -> bool | None:
-        return await self._stream.__aexit__(exc_type, exc_val, exc_tb)
-
-    def __aiter__(self) -> ReadStream[SessionMessage | Exception]:
-        return self
-
-    async def __anext__(self) -> SessionMessage | Exception:
-        try:
-            return await self._stream.__anext__()
-        except BaseException:
-            self._gone.set()
-            raise
-
-    async def receive(self) -> SessionMessage | Exception:
-        return await self._stream.receive()
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
