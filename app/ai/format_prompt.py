@@ -83,10 +83,10 @@ class _Writer:
             element.append(child)
         return element
 
-    def _describes(self, record: Any, name: str) -> bool:
+    def _describes(self, record: object, name: str) -> bool:
         if self.include_field_info != "once":
             return self.include_field_info
-        key: tuple[type, str] = (type(record), name)
+        key = type(record), name
         is_first = key not in self._described
         self._described.add(key)
         return is_first

@@ -11,7 +11,7 @@ happens next may depend only on messages and on what came through `Steps`, never
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from app.ai.agent_stream import AgentStream, ReadResponse, open_agent_stream
 from app.ai.callbacks import function_name
 from app.ai.deferred import DEFERRED_NOT_ALLOWED, DeferredToolRequests, DeferredToolResults
-from app.ai.event_stream import Emit, EventStream, EventStreamHandler, drain, feed_handler, ignore_event
+from app.ai.event_stream import Emit, EventStream, drain, feed_handler, ignore_event
 from app.ai.exceptions import ModelRetry, UserError
 from app.ai.graph import BaseNode, End
 from app.ai.history import open_calls, with_unique_call_ids
@@ -49,12 +49,20 @@ from app.ai.request_preparation import (
     system_prompt_parts,
     with_dynamic_prompts,
 )
+from app.ai.response_handling import read_with_handler
 from app.ai.response_output import ResponseOutput
 from app.ai.responses import content_filtered, text_of, token_limit_reached
 from app.ai.result import FinalResult
 from app.ai.resume import resumed_answers
 from app.ai.run_context import AgentDepsT, RunContext
-from app.ai.run_state import GraphAgentDeps, GraphAgentState, RunState, build_run_context, output_context, stamp_request
+from app.ai.run_state import (
+    GraphAgentDeps,
+    GraphAgentState,
+    RunState,
+    build_run_context,
+    output_context,
+    stamp_request,
+)
 from app.ai.steps import PreparedRequest
 from app.ai.texts import no_action, output_retries_exceeded
 from app.ai.tool_manager import describe_problem
@@ -172,7 +180,7 @@ class ModelRequestNode(AgentNode[AgentDepsT, OutputDataT]):
             raise UserError("Finish reading the stream of this node before running it")
         if self._next is None:
             handler = ctx.deps.event_stream_handler
-            self._next = await self._ask_model(ctx, handler and partial(_handle, handler, ctx))
+            self._next = await self._ask_model(ctx, handler and partial(read_with_handler, handler, ctx))
         return self._next
 
     @asynccontextmanager
@@ -218,6 +226,9 @@ class ModelRequestNode(AgentNode[AgentDepsT, OutputDataT]):
         if not self.is_resuming:
             self.request = stamp_request(self.request, state)
         state.message_history.append(self.request)
+        if pending := state.pending.take("asap"):
+            self.request = deliver(ctx, pending)
+            state.message_history.append(self.request)
         deps.tool_manager = await deps.tool_manager.for_run_step(build_run_context(ctx))
         deps.usage_limits.check_before_request(state.usage)
 
@@ -263,23 +274,6 @@ class ModelRequestNode(AgentNode[AgentDepsT, OutputDataT]):
             ctx.state.usage.requests += 1
 
 
-async def _handle(
-    handler: EventStreamHandler[Any], run: RunState, ctx: RunContext[Any], response: StreamedResponse
-) -> None:
-    events = _within_limits(response, run)
-    await handler(ctx, events)
-    await drain(events)
-
-
-async def _within_limits(response: StreamedResponse, ctx: RunState) -> AsyncIterator[AgentStreamEvent]:
-    """The events of a response, for as long as it keeps to the limits on tokens."""
-    limits = ctx.deps.usage_limits
-    async for event in response:
-        yield event
-        if limits.has_token_limits():
-            limits.check_tokens(ctx.state.usage + response.usage())
-
-
 @dataclass
 class CallToolsNode(AgentNode[AgentDepsT, OutputDataT]):
     """Answers the tool calls of a response, or takes its text as the output."""
@@ -298,10 +292,10 @@ class CallToolsNode(AgentNode[AgentDepsT, OutputDataT]):
         if self._next is None:
             handler = ctx.deps.event_stream_handler
             if handler is None:
-                self._next = await self._settle(ctx, ignore_event)
+                self._next = await self._go_on(ctx, ignore_event)
             else:
                 async with feed_handler(handler, build_run_context(ctx)) as emit:
-                    self._next = await self._settle(ctx, emit)
+                    self._next = await self._go_on(ctx, emit)
         return self._next
 
     @asynccontextmanager
@@ -310,11 +304,18 @@ class CallToolsNode(AgentNode[AgentDepsT, OutputDataT]):
 
         async def produce(emit: Emit) -> None:
             if self._next is None:
-                self._next = await self._settle(ctx, emit)
+                self._next = await self._go_on(ctx, emit)
 
         async with EventStream[AgentStreamEvent](produce) as events:
             yield events
             await drain(events)
+
+    async def _go_on(self, ctx: RunState, emit: Emit) -> ModelRequestNode[Any, Any] | End[FinalResult[Any]]:
+        successor = await self._settle(ctx, emit)
+        if isinstance(successor, End) and (pending := ctx.state.pending.take("asap", "when_idle")):
+            # The run would end, but somebody has something to add.
+            return ModelRequestNode(deliver(ctx, pending))
+        return successor
 
     async def _settle(self, ctx: RunState, emit: Emit) -> ModelRequestNode[Any, Any] | End[FinalResult[Any]]:
         response = self.model_response

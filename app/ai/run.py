@@ -12,6 +12,7 @@ from app.ai.history import last_response, with_output_tool_return
 from app.ai.loop import AgentRunNode, CallToolsNode, ModelRequestNode, UserPromptNode
 from app.ai.messages import ModelMessage, ModelMessagesTypeAdapter, ModelResponse
 from app.ai.output import OutputDataT
+from app.ai.pending import EnqueueContent, PendingMessagePriority
 from app.ai.reprs import repr_without_defaults
 from app.ai.result import FinalResult
 from app.ai.run_context import AgentDepsT
@@ -88,6 +89,13 @@ class AgentRun(Generic[AgentDepsT, OutputDataT]):
     def usage(self) -> RunUsage:
         """The usage so far; `usage()` is the same."""
         return self.ctx.state.usage
+
+    def enqueue(self, *content: EnqueueContent, priority: PendingMessagePriority = "asap") -> None:
+        """Put messages into the conversation: with the next request, or `when_idle` once the run would end.
+
+        Call it on the run's event loop. Raises `UserError` if the messages do not end in a request.
+        """
+        self.ctx.state.pending.enqueue(content, priority)
 
     @property
     def metadata(self) -> dict[str, Any] | None:

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from typing_extensions import TypeVar
 
+from app.ai.exceptions import UserError
+
 if TYPE_CHECKING:
     from app.ai.agent import AbstractAgent
     from app.ai.messages import ModelMessage, UserContent
     from app.ai.models import Model
+    from app.ai.pending import EnqueueContent, PendingMessagePriority, PendingMessages
     from app.ai.settings import ModelSettings
     from app.ai.usage import RunUsage
 
@@ -68,6 +71,18 @@ class RunContext(Generic[RunContextAgentDepsT]):
     """The settings merged so far; set only while a model request is prepared."""
     idempotency_key: str | None = None
     """A key that stays the same when this tool call is attempted again; None when the run is not durable."""
+
+    pending_messages: PendingMessages | None = field(default=None, repr=False, compare=False)
+    """What `enqueue` adds to; None where there is no run."""
+
+    def enqueue(self, *content: EnqueueContent, priority: PendingMessagePriority = "asap") -> None:
+        """Put messages into the conversation: with the next request, or `when_idle` once the run would end.
+
+        Raises `UserError` if they do not end in a request, or where a durable run would not find them again.
+        """
+        if self.pending_messages is None:
+            raise UserError("There is no run that messages could be enqueued in")
+        self.pending_messages.enqueue(content, priority)
 
     @property
     def last_attempt(self) -> bool:

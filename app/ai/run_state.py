@@ -13,6 +13,7 @@ from app.ai.messages import ModelMessage, ModelRequest, UserContent
 from app.ai.models import Model
 from app.ai.output import OutputDataT, OutputValidatorFunc
 from app.ai.output_schema import OutputSchema
+from app.ai.pending import PendingMessages
 from app.ai.run_context import AgentDepsT, RunContext
 from app.ai.settings import ModelSettings
 from app.ai.stamps import now_utc
@@ -42,6 +43,8 @@ class GraphAgentState:
     max_tokens: int | None = None
     """The limit that the last request set."""
     metadata: dict[str, Any] | None = None
+    pending: PendingMessages = field(default_factory=PendingMessages)
+    """What waits to be put into the conversation."""
 
 
 @dataclass(kw_only=True)
@@ -85,6 +88,7 @@ def build_run_context(run: RunState) -> RunContext[Any]:
         run_id=state.run_id,
         conversation_id=state.conversation_id,
         metadata=state.metadata,
+        pending_messages=state.pending,
     )
     context = deps.validation_context
     ctx.validation_context = context(ctx) if callable(context) else context
@@ -96,6 +100,17 @@ def output_context(run: RunState) -> RunContext[Any]:
     return replace(build_run_context(run), retry=run.state.output_retries_used, max_retries=run.deps.max_output_retries)
 
 
+def stamp_message(message: ModelMessage, state: GraphAgentState) -> ModelMessage:
+    """The message with ids and time of the run; what it already has stays."""
+    if isinstance(message, ModelRequest):
+        return stamp_request(message, state)
+    return replace(
+        message,
+        run_id=message.run_id or state.run_id,
+        conversation_id=message.conversation_id or state.conversation_id,
+    )
+
+
 def stamp_request(request: ModelRequest, state: GraphAgentState) -> ModelRequest:
     """The request with ids and time of the run; what it already has stays."""
     return replace(
@@ -104,3 +119,11 @@ def stamp_request(request: ModelRequest, state: GraphAgentState) -> ModelRequest
         run_id=request.run_id or state.run_id,
         conversation_id=request.conversation_id or state.conversation_id,
     )
+
+
+def deliver(run: RunState, pending: list[ModelMessage]) -> ModelRequest:
+    """Put pending messages into the history, all but the last one, which is the request to send."""
+    *earlier, last = [stamp_message(message, run.state) for message in pending]
+    run.state.message_history.extend(earlier)
+    assert isinstance(last, ModelRequest), "what is enqueued ends in a request"
+    return last

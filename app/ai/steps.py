@@ -34,6 +34,8 @@ class Steps:
 
     run_id: str | None = None
     """The id that the run shall have; None makes a fresh one."""
+    records: bool = False
+    """Whether user code runs inside recorded steps, which on replay leave nothing behind but their result."""
     may_wait: bool = False
     """Whether deferred tool calls may end a run whose output type does not name them."""
 

@@ -47,6 +47,7 @@ async def follow_model(_ctx: RunContext[Any], stream: AsyncIterable[AgentStreamE
 class DurableSteps(Steps):
     """Performs and records what one execution of a run does."""
 
+    records = True
     may_wait = True
 
     def __init__(self, journal: Journal) -> None:

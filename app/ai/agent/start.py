@@ -21,6 +21,7 @@ from app.ai.messages import ModelMessage, UserContent
 from app.ai.models import Model, infer_model
 from app.ai.output import OutputSpec
 from app.ai.output_schema import OutputSchema, output_schema
+from app.ai.pending import PendingMessages
 from app.ai.run import AgentRun
 from app.ai.run_state import AgentModelSettings, GraphAgentDeps, GraphAgentState, RunState, build_run_context
 from app.ai.settings import ToolChoice
@@ -31,6 +32,12 @@ from app.ai.usage import RunUsage, UsageLimits
 
 if TYPE_CHECKING:
     from app.ai.agent.agent import Agent
+
+
+_NO_ENQUEUE = (
+    "A durable run cannot enqueue messages from inside a recorded step: after a crash they would be lost. "
+    "Return what the model shall see as the result of the tool instead"
+)
 
 
 @asynccontextmanager
@@ -92,6 +99,7 @@ def _state(steps: Steps, options: RunOptions[Any]) -> GraphAgentState:
         conversation_id=_conversation_id(options.get("conversation_id"), messages),
         message_history=messages,
         usage=_or_default(options.get("usage"), RunUsage),
+        pending=PendingMessages(refusal=_NO_ENQUEUE if steps.records else None),
     )
 
 

@@ -1,0 +1,116 @@
+"""Messages put into the conversation of a run that goes on."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.ai import Agent, ImageUrl, RunContext, UserError
+from app.ai.messages import ModelMessage, ModelRequest, ModelResponse, SystemPromptPart, TextPart, UserPromptPart
+from app.ai.pending import as_messages
+from app.ai.steps import Steps, use_steps
+from tests.ai.scripted import call, scripted
+
+
+def prompts(messages: list[ModelMessage]) -> list[object]:
+    parts = [part for message in messages if isinstance(message, ModelRequest) for part in message.parts]
+    return [part.content for part in parts if isinstance(part, UserPromptPart)]
+
+
+async def test_a_tool_can_add_to_the_next_request():
+    model, script = scripted(call("look"), "done")
+    agent = Agent(model, instructions="Be kind.")
+
+    @agent.tool
+    def look(ctx: RunContext[None]) -> str:
+        ctx.enqueue("Also mind this")
+        ctx.enqueue()
+        return "looked"
+
+    result = await agent.run("go")
+    assert result.output == "done"
+    kinds = [[part.part_kind for part in message.parts] for message in result.all_messages()]
+    assert kinds == [["user-prompt"], ["tool-call"], ["tool-return"], ["user-prompt"], ["text"]]
+    added = result.all_messages()[3]
+    assert isinstance(added, ModelRequest)
+    assert added.run_id == result.run_id and added.timestamp is not None and added.instructions == "Be kind."
+    assert [part.part_kind for part in script.last_request.parts] == ["tool-return", "user-prompt"]
+
+
+async def test_a_run_that_would_end_goes_on_with_what_was_enqueued():
+    model, script = scripted("first", "second", "third")
+    async with Agent(model).iter("go") as run:
+        run.enqueue("later", priority="when_idle")
+        async for node in run:
+            if Agent.is_call_tools_node(node) and len(script.requests) == 1:
+                run.enqueue("soon")
+    assert run.result is not None and run.result.output == "second"
+    assert prompts(run.all_messages()) == ["go", "soon", "later"]
+    assert len(script.requests) == 2
+
+
+async def test_when_idle_waits_for_the_end_and_asap_does_not():
+    model, script = scripted(call("noop"), "first", "second")
+
+    def noop(ctx: RunContext[None]) -> None:
+        ctx.enqueue("idle", priority="when_idle")
+        ctx.enqueue("now")
+
+    result = await Agent(model, tools=[noop]).run("go")
+    assert result.output == "second"
+    assert prompts(script.requests[1]) == ["go", "now"]
+    assert prompts(script.requests[2]) == ["go", "now", "idle"]
+
+
+async def test_what_is_enqueued_before_the_first_request_goes_with_it():
+    model, script = scripted("done")
+    async with Agent(model).iter("go") as run:
+        run.enqueue("and this")
+        async for _ in run:
+            pass
+    assert len(script.requests) == 1 and prompts(script.requests[0]) == ["go", "and this"]
+
+
+def test_neighbours_make_one_prompt_and_one_request():
+    image = ImageUrl("https://example.com/a.png")
+    response = ModelResponse([TextPart("hm")])
+    system = SystemPromptPart("rule")
+    messages = as_messages(["a", image, system, "b", response, "c"])
+    assert [type(message) for message in messages] == [ModelRequest, ModelResponse, ModelRequest]
+    assert [part.part_kind for part in messages[0].parts] == ["user-prompt", "system-prompt", "user-prompt"]
+    assert prompts(messages) == [["a", image], "b", "c"]
+
+
+async def test_what_is_enqueued_must_end_in_a_request():
+    async with Agent("test").iter("go") as run:
+        with pytest.raises(UserError, match="must end in"):
+            run.enqueue("a", ModelResponse([TextPart("hm")]))
+
+
+async def test_recorded_steps_refuse_to_enqueue():
+    class Recording(Steps):
+        records = True
+
+    model, _ = scripted(call("look"), "done")
+    agent = Agent(model)
+
+    @agent.tool
+    def look(ctx: RunContext[None]) -> None:
+        ctx.enqueue("lost on replay")
+
+    with use_steps(Recording()), pytest.raises(UserError, match="cannot enqueue"):
+        await agent.run("go")
+
+
+async def test_run_stream_does_not_drop_what_was_enqueued():
+    model, _ = scripted("one two")
+    agent = Agent(model)
+
+    @agent.output_validator
+    def add(ctx: RunContext[None], output: str) -> str:
+        if not ctx.partial_output:
+            ctx.enqueue("more")
+        return output
+
+    with pytest.raises(UserError, match="cannot deliver"):
+        async with agent.run_stream("go") as result:
+            await result.get_output()
