@@ -60,6 +60,7 @@ from app.ai.run_state import (
     GraphAgentState,
     RunState,
     build_run_context,
+    deliver,
     output_context,
     stamp_request,
 )
