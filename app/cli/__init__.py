@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from app.cli import approvals, keys, processes, psql, runs
+from app.cli import approvals, keys, operations, processes, psql, runs
 
 cli = typer.Typer(
     name="holdfast",
@@ -17,6 +17,8 @@ cli.command("serve")(processes.serve)
 cli.command("api")(processes.api)
 cli.command("worker")(processes.worker)
 cli.command("migrate")(processes.migrate)
+cli.command("doctor")(operations.doctor)
+cli.command("workers")(operations.workers)
 cli.command("psql", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(psql.psql)
 cli.command("run")(runs.run)
 cli.command("approvals")(approvals.approvals)

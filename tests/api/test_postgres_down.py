@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from app.api.security import AccessRules
 from app.db.engine import database_name, libpq_url, with_database
 from tests.api.conftest import Stage, make_test_app, serving, start, until
 from tests.api.relay import Relay
@@ -29,10 +30,18 @@ REQUESTS = [
     ("GET", f"/api/runs/{SOME_ID}/events"),
     ("POST", f"/api/runs/{SOME_ID}/cancel"),
     ("POST", f"/api/runs/{SOME_ID}/resume"),
+    ("POST", f"/api/runs/{SOME_ID}/fork"),
+    ("POST", f"/api/runs/{SOME_ID}/approvals/c"),
+    ("GET", "/api/approvals"),
     ("GET", f"/api/conversations/{SOME_ID}"),
+    ("GET", "/metrics"),
     ("GET", "/readyz"),
 ]
-BODIES = {"/api/runs": {"agent": "demo", "prompt": "x"}}
+BODIES = {
+    "/api/runs": {"agent": "demo", "prompt": "x"},
+    f"/api/runs/{SOME_ID}/fork": {"from_step": 1},
+    f"/api/runs/{SOME_ID}/approvals/c": {"approve": True},
+}
 RESUME = {"tool_call_id": "c", "result": 1}
 
 
@@ -105,6 +114,16 @@ def test_a_follower_misses_nothing_over_an_outage(wired: httpx.Client, wire: Rel
         stage.succeed(run_id)
     follower.join(15)
     assert [event["seq"] for event in seen] == [1, 2, 3, 4]
+
+
+def test_a_key_that_cannot_be_looked_up_is_answered_503_and_the_bootstrap_key_goes_on(wire: Relay) -> None:
+    rules = AccessRules(max_body_bytes=30_000, api_key="bootstrap-key")
+    with serving(make_test_app(wire.url, rules)) as url, httpx.Client(base_url=url, timeout=20) as http:
+        wire.cut()
+        stored = http.get("/api/agents", headers={"x-api-key": "hf_0123456789ab_secret"})
+        assert (stored.status_code, stored.json()["type"]) == (503, "database_unavailable")
+        assert http.get("/api/agents", headers={"x-api-key": "bootstrap-key"}).status_code == 200
+        wire.mend()
 
 
 def test_a_process_may_start_while_postgres_is_down(wire: Relay) -> None:

@@ -1,0 +1,55 @@
+"""`holdfast doctor` and `holdfast workers`: whether everything is well, and who works."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.cli.processes import EXIT_FAILED, settings_or_exit
+from app.cli.render import answer, table
+
+_WORKER_COLUMNS = ("executor_id", "host", "pid", "application_version", "started_at", "silent_seconds", "runs")
+
+
+def doctor() -> None:
+    """Check settings, agents, database and workers; says what to do about what is not well.
+
+    Exit codes: 0 all is well, 1 something is not.
+    """
+    with settings_or_exit() as settings:
+        from app.agents.registry import load_agents
+        from app.ai.exceptions import UserError
+        from app.db.checkup import Finding, check_database
+        from app.main import database
+
+        findings = [Finding("settings", "The environment can be used.")]
+        try:
+            agents = ", ".join(sorted(load_agents(settings.agents))) or "none"
+            findings.append(Finding("agents", f"{agents} (from {', '.join(settings.agents)})"))
+        except UserError as error:
+            findings.append(Finding("agents", str(error), "Correct the module, or HOLDFAST_AGENTS."))
+        with database(settings, Path.cwd()) as ready:
+            assert ready.database_url is not None
+            findings += check_database(ready.database_url, version=settings.application_version)
+        for finding in findings:
+            typer.echo(f"{'ok  ' if finding.well else 'FAIL'}  {finding.thing}: {finding.detail}")
+            if finding.fix:
+                typer.echo(f"      fix: {finding.fix}")
+        raise typer.Exit(0 if all(finding.well for finding in findings) else EXIT_FAILED)
+
+
+def workers(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """The worker processes, their last heartbeat and the runs that they hold."""
+    with settings_or_exit() as settings:
+        from app.db.checkup import list_workers
+        from app.main import database
+
+        with database(settings, Path.cwd()) as ready:
+            assert ready.database_url is not None
+            rows = [{**row, "started_at": row["started_at"].isoformat()} for row in list_workers(ready.database_url)]
+    if as_json:
+        answer({"workers": rows})
+    else:
+        table(_WORKER_COLUMNS, rows)
