@@ -15,9 +15,10 @@ _LOCK: Final = text(
 )
 _RESUMABLE: Final = frozenset({"ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"})
 
+# The error column is set when a step failed outside its body, which DBOS records by itself.
 _FORGET_FAILED_STEPS: Final = text(
     "delete from dbos.operation_outputs where workflow_uuid = :run_id and serialization = 'holdfast_json_v1'"
-    " and holdfast.to_jsonb_safe(output) ->> 'outcome' = 'failed'"
+    " and (error is not null or holdfast.to_jsonb_safe(output) ->> 'outcome' = 'failed')"
     " returning function_id, holdfast.to_jsonb_safe(output) #>> '{error,type}' as error_type"
 )
 # Their tools did return; only the value could not be kept. Unacknowledged, such a call is one whose outcome is unknown,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from app.ai.exceptions import UserError
 from app.ai.messages import ToolCallPart, ToolReturnPart
 from app.ai.tools import DeferredToolRequests, DeferredToolResults, ToolApproved, ToolDenied
 from app.db import waits
@@ -107,9 +108,16 @@ def _wait(call: ToolCallPart, kind: str, requests: DeferredToolRequests, steps: 
         metadata=to_json(requests.metadata.get(call.tool_call_id)),
         parameters=tool.parameters_json_schema if tool else None,
         # What became of a lost call is for a person to find out, however long it takes.
-        timeout_seconds=None if kind == "outcome_unknown" else options.get(TIMEOUT),
+        timeout_seconds=None if kind == "outcome_unknown" else _timeout(call.tool_name, options),
         default_decision=_default_decision(kind, options),
     )
+
+
+def _timeout(tool: str, options: Mapping[str, Any]) -> float | None:
+    seconds = options.get(TIMEOUT)
+    if seconds is None or (isinstance(seconds, int | float) and seconds > 0):
+        return seconds
+    raise UserError(f"Tool {tool!r} has the {TIMEOUT} {seconds!r} in its metadata; it must be seconds, above 0")
 
 
 def _default_decision(kind: str, options: Mapping[str, Any]) -> Mapping[str, Any] | None:

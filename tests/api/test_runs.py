@@ -223,6 +223,18 @@ def test_a_cancelled_run_is_queued_again_by_a_resume_without_a_call(http: httpx.
     assert (resumed.status_code, resumed.json()["status"], resumed.json()["finished_at"]) == (200, "queued", None)
 
 
+def test_a_step_whose_error_dbos_recorded_is_tried_again_by_a_resume(
+    http: httpx.Client, stage: Stage, database: psycopg.Connection
+) -> None:
+    run_id = start(http)["run_id"]
+    stage.record(run_id, 1, "model", {"kind": "model", "outcome": "returned"})
+    stage.record(run_id, 2, "decision", {})
+    database.execute("update dbos.operation_outputs set output = null, error = '{}' where function_id = 2")
+    stage.set_status(run_id, "ERROR")
+    assert http.post(f"/api/runs/{run_id}/resume").json()["status"] == "queued"
+    assert [step["step"] for step in http.get(f"/api/runs/{run_id}/steps").json()["steps"]] == [1]
+
+
 def test_a_run_is_not_resumed_into_a_busy_conversation_and_keeps_its_own_busy(http: httpx.Client) -> None:
     first = start(http)
     conversation = first["conversation_id"]

@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from app.db.engine import libpq_url
 from tests.api.conftest import Stage, until
@@ -172,6 +173,20 @@ def test_other_machines_are_let_in_with_a_key_only(launch: Start) -> None:
     service = launch("api", "--host", "0.0.0.0")
     assert service.process.wait(30) == 2
     assert "HOLDFAST_API_KEY" in service.stderr.read_text()
+
+
+def test_keys_and_passwords_are_never_logged(launch: Start, database_url: str) -> None:
+    secrets = ["the-bootstrap-key", "hf_0123456789ab_some-secret", "wrong-key"]
+    service = launch("api", HOLDFAST_API_KEY=secrets[0], HOLDFAST_LOG_LEVEL="debug")
+    service.ready()
+    for secret in secrets:
+        httpx.get(f"{service.url}/api/runs", headers={"x-api-key": secret})
+        httpx.get(f"{service.url}/api/nothing", headers={"authorization": f"Bearer {secret}"})
+    assert service.stop(signal.SIGTERM) == 0
+    logged = service.stderr.read_text() + service.stdout.read_text()
+    password = conninfo_to_dict(libpq_url(database_url)).get("password")
+    assert logged
+    assert not [secret for secret in [*secrets, password] if secret and str(secret) in logged]
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,12 @@ async def reminder() -> str:
     return "sent"
 
 
+@clerk.tool_plain(requires_approval=True, metadata={"wait_timeout": "soon"})
+async def hurry() -> str:
+    """Waits for no time at all."""
+    return "done"
+
+
 @clerk.tool
 async def stumble(ctx: RunContext[None]) -> str:
     """Falls the first time."""

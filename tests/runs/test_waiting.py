@@ -167,6 +167,12 @@ def test_what_nobody_decides_in_time_is_decided_by_the_tool(shared: Office) -> N
     assert {(item["run_id"], item["decided_by"]) for item in decided} == {(run_id, "deadline")}
 
 
+def test_a_time_that_is_none_fails_the_run_and_says_where(shared: Office) -> None:
+    failed = shared.settled(shared.start(("hurry", {})))
+    assert (failed["status"], failed["error"]["type"]) == ("failed", "UserError")
+    assert "'hurry'" in failed["error"]["message"]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(500)
 def test_a_thousand_waiting_runs_decided_by_two_apis_at_once_each_go_on_once(database_url: str, tmp_path: Path) -> None:
