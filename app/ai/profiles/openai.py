@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from app.ai.profiles import ModelProfile
 
 __all__ = "OpenAIModelProfile", "openai_model_profile"
+
+ThinkingStyle: TypeAlias = Literal["reasoning_effort", "reasoning", "thinking"]
+"""How a request asks for thinking: an effort, an object `reasoning` with the effort, or `thinking` on or off."""
 
 
 @dataclass(kw_only=True)
@@ -24,6 +27,11 @@ class OpenAIModelProfile(ModelProfile):
     openai_max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
     openai_supports_reasoning_effort_none: bool = False
     """Whether thinking can be switched off by the effort `none`."""
+    openai_thinking_style: ThinkingStyle = "reasoning_effort"
+    openai_supports_stream_options: bool = True
+    """Whether the usage of a stream has to be asked for; other servers give it unasked and refuse the question."""
+    openai_supports_web_search: bool = False
+    """Whether the Chat Completions API searches the web with this model."""
     openai_supports_encrypted_reasoning_content: bool = False
     """Whether the Responses API gives thoughts in a form that can be sent back without being stored there."""
 
@@ -45,4 +53,5 @@ def openai_model_profile(model_name: str) -> OpenAIModelProfile:
         openai_system_prompt_role="user" if model_name.startswith("o1-mini") else "system",
         openai_supports_reasoning_effort_none=can_stop,
         openai_supports_encrypted_reasoning_content=reasons,
+        openai_supports_web_search="-search" in model_name,
     )

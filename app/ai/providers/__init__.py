@@ -75,4 +75,15 @@ def infer_provider(provider: str) -> Provider[Any]:
         from app.ai.providers.google import GoogleVertexProvider
 
         return GoogleVertexProvider()
-    raise UserError(f"Unknown provider {provider!r}; known: openai.")
+    return _compatible(provider)
+
+
+def _compatible(provider: str) -> Provider[Any]:
+    from app.ai.providers.compatible import SERVICES, AzureProvider, CompatibleProvider
+
+    if provider == "azure":
+        return AzureProvider()
+    if provider in SERVICES:
+        return CompatibleProvider(provider)
+    known = ("openai", "anthropic", "google-gla", "google-vertex", "azure", *SERVICES)
+    raise UserError(f"Unknown provider {provider!r}; known: {', '.join(known)}.")

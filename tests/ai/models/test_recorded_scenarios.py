@@ -13,16 +13,23 @@ from app.ai.messages import ModelResponse
 from app.ai.models.anthropic import AnthropicModel
 from app.ai.models.google import GoogleModel
 from app.ai.models.http import HTTPModel
-from app.ai.models.openai import OpenAIResponsesModel
+from app.ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from app.ai.providers.anthropic import AnthropicProvider
+from app.ai.providers.compatible import SERVICES, AzureProvider, CompatibleProvider
 from app.ai.providers.google import GoogleProvider, GoogleVertexProvider
+from app.ai.providers.http import HTTPProvider
 from app.ai.providers.openai import OpenAIProvider
-from tests.ai.models.recorded import anthropic, google, responses, traffic
+from tests.ai.models.recorded import anthropic, chat, google, responses, traffic
 from tests.ai.models.recorded.traffic import Asked, as_answered
 
 pytestmark = pytest.mark.skipif(not traffic.AVAILABLE, reason=traffic.UNAVAILABLE)
 
-APIS: dict[str, Any] = {"anthropic-messages": anthropic, "google-generate": google, "openai-responses": responses}
+APIS: dict[str, Any] = {
+    "anthropic-messages": anthropic,
+    "google-generate": google,
+    "openai-chat": chat,
+    "openai-responses": responses,
+}
 
 # Whole answers are not cut into pieces, so one size is enough for them.
 CASES = [
@@ -51,21 +58,26 @@ async def test_a_recorded_scenario_goes_through_our_client(name: str, chunk: int
 
 
 def make_model(scenario: dict[str, Any], server: Any, body: dict[str, Any]) -> HTTPModel:
-    match scenario["api"]:
-        case "anthropic-messages":
-            provider = AnthropicProvider(base_url=server.base_url(), api_key="k")
-            return AnthropicModel(body["model"], provider=provider)
-        case "google-generate":
-            url = scenario["exchanges"][0]["request"]["url"]
-            name = url.partition("/models/")[2].partition(":")[0]
-            if "aiplatform" in url:
-                return GoogleModel(name, provider=GoogleVertexProvider(base_url=server.base_url(), access_token="k"))
-            return GoogleModel(name, provider=GoogleProvider(base_url=server.base_url(), api_key="k"))
-        case "openai-responses":
-            provider = OpenAIProvider(base_url=server.base_url(), api_key="k")
-            return OpenAIResponsesModel(body["model"], provider=provider)
-        case api:
-            raise NotImplementedError(api)
+    api, url, base = scenario["api"], scenario["exchanges"][0]["request"]["url"], server.base_url()
+    if api == "anthropic-messages":
+        return AnthropicModel(body["model"], provider=AnthropicProvider(base_url=base, api_key="k"))
+    if api == "google-generate":
+        name = url.partition("/models/")[2].partition(":")[0]
+        if "aiplatform" in url:
+            return GoogleModel(name, provider=GoogleVertexProvider(base_url=base, access_token="k"))
+        return GoogleModel(name, provider=GoogleProvider(base_url=base, api_key="k"))
+    provider = compatible_provider(scenario["provider"], url, base)
+    return (OpenAIChatModel if api == "openai-chat" else OpenAIResponsesModel)(body["model"], provider=provider)
+
+
+def compatible_provider(name: str, url: str, base: str) -> HTTPProvider:
+    name = {"ollama-cloud": "ollama"}.get(name, name)
+    if name == "azure":
+        _, separator, query = url.partition("?")
+        return AzureProvider(base_url=f"{base}{separator}{query}", api_key="k")
+    if name in SERVICES:
+        return CompatibleProvider(name, base_url=base, api_key="k")
+    return OpenAIProvider(base_url=base, api_key="k")
 
 
 async def check_exchange(

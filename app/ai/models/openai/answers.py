@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from app.ai.exceptions import UnexpectedModelBehavior
 from app.ai.messages import FinishReason, ModelResponse, ModelResponsePart, TextPart, ThinkingPart, ToolCallPart
+from app.ai.models.openai.additions import REASONING_DETAILS, Additions, merge_reasoning_details
 from app.ai.models.openai.messages import THINKING_FIELDS
 from app.ai.stamps import generate_tool_call_id
 from app.ai.thinking_tags import TextPiece, split_thinking
@@ -20,6 +21,7 @@ class TokenDetails(BaseModel, extra="allow"):
     """A breakdown of a token count."""
 
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
     audio_tokens: int | None = None
 
 
@@ -28,6 +30,9 @@ class Usage(BaseModel):
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    prompt_cache_hit_tokens: int | None = None
+    cached_tokens: int | None = None
+    cost: float | dict[str, Any] | None = None
     prompt_tokens_details: TokenDetails | None = None
     completion_tokens_details: TokenDetails | None = None
 
@@ -35,11 +40,12 @@ class Usage(BaseModel):
         """The counts under our names."""
         prompt = self.prompt_tokens_details or TokenDetails()
         completion = self.completion_tokens_details or TokenDetails()
-        details = completion.model_dump(exclude={"cached_tokens"})
+        details = completion.model_dump(exclude={"cached_tokens", "cache_write_tokens"})
         return RequestUsage(
             input_tokens=self.prompt_tokens or 0,
             output_tokens=self.completion_tokens or 0,
-            cache_read_tokens=prompt.cached_tokens or 0,
+            cache_read_tokens=prompt.cached_tokens or self.prompt_cache_hit_tokens or self.cached_tokens or 0,
+            cache_write_tokens=prompt.cache_write_tokens or 0,
             input_audio_tokens=prompt.audio_tokens or 0,
             output_audio_tokens=completion.audio_tokens or 0,
             details={key: value for key, value in details.items() if isinstance(value, int)},
@@ -69,6 +75,9 @@ class AnswerMessage(BaseModel, extra="allow"):
     reasoning: str | None = None
     refusal: str | None = None
     tool_calls: list[ToolCall] | None = None
+    annotations: list[Any] | None = None
+    reasoning_details: list[dict[str, Any]] | None = None
+    executed_tools: list[dict[str, Any]] | None = None
 
     def thinking(self) -> tuple[str, str] | None:
         """The field that holds thinking, and what is in it."""
@@ -95,14 +104,41 @@ class Choice(BaseModel):
     finish_reason: str | None = None
 
 
-class Completion(BaseModel):
-    """A whole answer."""
+class GroqUsage(BaseModel):
+    """Where Groq puts the usage of a stream."""
+
+    usage: Usage | None = None
+
+
+class AnswerHead(BaseModel):
+    """What stands around an answer, whole or in pieces."""
 
     id: str | None = None
     model: str | None = None
     created: float | None = None
-    choices: list[Choice]
     usage: Usage | None = None
+    x_groq: GroqUsage | None = None
+    provider: str | None = None
+    citations: list[Any] | None = None
+    search_results: list[Any] | None = None
+
+    @property
+    def given_usage(self) -> Usage | None:
+        """The usage, wherever the server put it."""
+        return self.usage or (self.x_groq and self.x_groq.usage)
+
+    def note_sources(self, additions: Additions) -> None:
+        """Hand over what the server did to answer."""
+        cost = self.given_usage and self.given_usage.cost
+        additions.note_sources(
+            downstream_provider=self.provider, citations=self.citations, search_results=self.search_results, cost=cost
+        )
+
+
+class Completion(AnswerHead):
+    """A whole answer."""
+
+    choices: list[Choice]
 
 
 class ChunkChoice(BaseModel):
@@ -113,14 +149,10 @@ class ChunkChoice(BaseModel):
     finish_reason: str | None = None
 
 
-class Chunk(BaseModel):
+class Chunk(AnswerHead):
     """A piece of a streamed answer."""
 
-    id: str | None = None
-    model: str | None = None
-    created: float | None = None
     choices: list[ChunkChoice] | None = None
-    usage: Usage | None = None
 
 
 _FINISH_REASONS: Mapping[str, FinishReason] = {
@@ -145,15 +177,19 @@ def to_response(
     if not completion.choices:
         raise UnexpectedModelBehavior(f"{model_name} answered without any choices", completion.model_dump_json())
     choice = completion.choices[0]
+    additions, message, usage = Additions(), choice.message, completion.given_usage
+    additions.note(message.annotations, message.executed_tools)
+    completion.note_sources(additions)
+    details = provider_details(completion.created, choice.finish_reason, message.refusal) or {}
     return ModelResponse(
-        parts=list(_parts(choice.message, provider_name, thinking_tags)),
-        usage=completion.usage.as_request_usage() if completion.usage else RequestUsage(),
+        parts=[*_parts(message, provider_name, thinking_tags), *additions.native_parts(provider_name)],
+        usage=usage.as_request_usage() if usage else RequestUsage(),
         model_name=completion.model or model_name,
         provider_name=provider_name,
         provider_url=provider_url,
-        provider_details=provider_details(completion.created, choice.finish_reason, choice.message.refusal),
+        provider_details=details | additions.details() or None,
         provider_response_id=completion.id,
-        finish_reason="content_filter" if choice.message.refusal else finish_reason_of(choice.finish_reason),
+        finish_reason="content_filter" if message.refusal else finish_reason_of(choice.finish_reason),
     )
 
 
@@ -168,9 +204,11 @@ def provider_details(created: float | None, finish_reason: str | None, refusal: 
 
 
 def _parts(message: AnswerMessage, provider_name: str, tags: tuple[str, str]) -> Iterator[ModelResponsePart]:
-    if thinking := message.thinking():
-        field, thought = thinking
-        yield ThinkingPart(thought, id=field, provider_name=provider_name)
+    details = merge_reasoning_details([], message.reasoning_details or [])
+    if (thinking := message.thinking()) or details:
+        field, thought = thinking or ("reasoning", "")
+        kept = {REASONING_DETAILS: details} if details else None
+        yield ThinkingPart(thought, id=field, provider_name=provider_name, provider_details=kept)
     for piece in message.pieces():
         split = split_thinking(piece.content, tags) if piece.kind == "text" else [piece]
         yield from (_text_part(part, provider_name) for part in split if part.content)

@@ -6,9 +6,11 @@ import warnings
 from dataclasses import replace
 from typing import Any, Literal
 
+from app.ai.exceptions import UserError
 from app.ai.models import ModelRequestParameters
 from app.ai.models.openai.schema import is_strict, make_strict
 from app.ai.models.tool_choice import offer_tools
+from app.ai.native_tools import WebSearchTool
 from app.ai.output_modes import OutputObjectDefinition
 from app.ai.profiles.openai import OpenAIModelProfile
 from app.ai.settings import ModelSettings, ThinkingLevel
@@ -70,6 +72,19 @@ def tools_body(
     return body
 
 
+def native_tools_body(parameters: ModelRequestParameters, profile: OpenAIModelProfile) -> dict[str, Any]:
+    """Searching the web, which a few models do here; UserError for any other tool of the provider's own."""
+    body: dict[str, Any] = {}
+    for tool in parameters.native_tools:
+        if not (isinstance(tool, WebSearchTool) and profile.openai_supports_web_search):
+            raise UserError(f"The Chat Completions API has no native tool {tool!r} for this model.")
+        options: dict[str, Any] = {"search_context_size": tool.search_context_size}
+        if tool.user_location:
+            options["user_location"] = {"type": "approximate", "approximate": tool.user_location}
+        body["web_search_options"] = options
+    return body
+
+
 def _tool(tool: ToolDefinition) -> dict[str, Any]:
     function: dict[str, Any] = {
         "name": tool.name,
@@ -114,9 +129,20 @@ def settings_body(
     body = {name: given[key] for key, name in _NAMES.items() if given.get(key) is not None}
     if "max_tokens" in given:
         body[profile.openai_max_tokens_field] = given["max_tokens"]
-    if effort := reasoning_effort(thinking, profile):
-        body.setdefault("reasoning_effort", effort)
+    if thinking is not None and "reasoning_effort" not in body:
+        body |= _thinking_body(thinking, profile)
     return body
+
+
+def _thinking_body(thinking: ThinkingLevel, profile: OpenAIModelProfile) -> dict[str, Any]:
+    match profile.openai_thinking_style:
+        case "thinking":
+            return {"thinking": {"type": "enabled" if thinking else "disabled"}}
+        case "reasoning":
+            return {"reasoning": {"enabled": thinking} if isinstance(thinking, bool) else {"effort": thinking}}
+        case "reasoning_effort":
+            effort = reasoning_effort(thinking, profile)
+            return {"reasoning_effort": effort} if effort else {}
 
 
 def accepted_settings(settings: ModelSettings, profile: OpenAIModelProfile) -> dict[str, Any]:

@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import httpx
 
-from app.ai.exceptions import UserError
 from app.ai.messages import ModelMessage, ModelResponse
 from app.ai.models import ModelRequestParameters, StreamedResponse, check_allow_model_requests
 from app.ai.models.answers import read_answer
 from app.ai.models.http import HTTPModel
 from app.ai.models.openai.answers import Completion, to_response
-from app.ai.models.openai.body import OpenAIChatModelSettings, output_body, settings_body, tools_body, with_strictness
+from app.ai.models.openai.body import (
+    OpenAIChatModelSettings,
+    native_tools_body,
+    output_body,
+    settings_body,
+    tools_body,
+    with_strictness,
+)
 from app.ai.models.openai.messages import to_chat_messages
 from app.ai.models.openai.streaming import OpenAIStreamedResponse
 from app.ai.profiles import ModelProfileSpec
@@ -36,7 +42,7 @@ class OpenAIChatModel(HTTPModel):
         self,
         model_name: str,
         *,
-        provider: Provider[httpx.AsyncClient] | Literal["openai"] = "openai",
+        provider: Provider[httpx.AsyncClient] | str = "openai",
         profile: ModelProfileSpec | None = None,
         settings: ModelSettings | None = None,
     ):
@@ -71,11 +77,10 @@ class OpenAIChatModel(HTTPModel):
     ) -> AsyncGenerator[StreamedResponse]:
         check_allow_model_requests()
         settings, parameters = self.prepare_request(model_settings, model_request_parameters)
-        options = {"include_usage": True}
-        if settings and settings.get("openai_continuous_usage_stats"):
-            options["continuous_usage_stats"] = True
-        body = await self._body(messages, settings or {}, parameters)
-        body |= {"stream": True, "stream_options": options}
+        body = {**await self._body(messages, settings or {}, parameters), "stream": True}
+        if self._openai_profile.openai_supports_stream_options:
+            continuous = bool(settings and settings.get("openai_continuous_usage_stats"))
+            body["stream_options"] = {"include_usage": True, **({"continuous_usage_stats": True} if continuous else {})}
         async with self._sent(_PATH, body, settings or {}) as response:
             streamed = OpenAIStreamedResponse(
                 parameters,
@@ -103,8 +108,6 @@ class OpenAIChatModel(HTTPModel):
     async def _body(
         self, messages: Sequence[ModelMessage], settings: ModelSettings, parameters: ModelRequestParameters
     ) -> dict[str, Any]:
-        if parameters.native_tools:
-            raise UserError("The Chat Completions API has no native tools.")
         chat = await to_chat_messages(
             messages,
             instructions=self.get_instructions(messages, parameters),
@@ -114,6 +117,7 @@ class OpenAIChatModel(HTTPModel):
         return {
             "model": self._model_name,
             "messages": chat,
+            **native_tools_body(parameters, self._openai_profile),
             **tools_body(settings, parameters, self._openai_profile),
             **output_body(parameters, self._openai_profile),
             **settings_body(settings, parameters.thinking, self._openai_profile),

@@ -31,6 +31,7 @@ from app.ai.messages import (
     UserPromptPart,
     VideoUrl,
 )
+from app.ai.models.openai.additions import REASONING_DETAILS
 
 ChatMessage: TypeAlias = dict[str, Any]
 
@@ -104,7 +105,10 @@ def _from_response(response: ModelResponse, provider_name: str) -> ChatMessage |
     for part in response.parts:
         # Only the server that made a thought knows what to do with it.
         if isinstance(part, ThinkingPart) and part.id in THINKING_FIELDS and part.provider_name == provider_name:
-            message[part.id] = message.get(part.id, "") + part.content
+            if details := (part.provider_details or {}).get(REASONING_DETAILS):
+                message[REASONING_DETAILS] = details
+            else:
+                message[part.id] = message.get(part.id, "") + part.content
     return message if texts or calls else None
 
 

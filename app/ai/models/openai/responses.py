@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import httpx
 
@@ -34,7 +34,7 @@ class OpenAIResponsesModel(HTTPModel):
         self,
         model_name: str,
         *,
-        provider: Provider[httpx.AsyncClient] | Literal["openai"] | str = "openai",
+        provider: Provider[httpx.AsyncClient] | str = "openai",
         profile: ModelProfileSpec | None = None,
         settings: ModelSettings | None = None,
     ):

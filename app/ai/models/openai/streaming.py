@@ -10,6 +10,7 @@ from app.ai.exceptions import UnexpectedModelBehavior
 from app.ai.messages import ModelResponseStreamEvent
 from app.ai.models.answers import read_answer
 from app.ai.models.http import HTTPStreamedResponse
+from app.ai.models.openai.additions import REASONING_DETAILS, Additions, Detail, merge_reasoning_details
 from app.ai.models.openai.answers import (
     AnswerMessage,
     Chunk,
@@ -32,6 +33,8 @@ class OpenAIStreamedResponse(HTTPStreamedResponse):
     _raw_finish_reason: str | None = field(default=None, init=False)
     _created: float | None = field(default=None, init=False)
     _refusal: str = field(default="", init=False)
+    _additions: Additions = field(default_factory=Additions, init=False)
+    _reasoning_details: list[Detail] = field(default_factory=list[Detail], init=False)
     _calls: dict[int | str | None, _CallInProgress] = field(
         default_factory=dict[int | str | None, "_CallInProgress"], init=False
     )
@@ -47,6 +50,9 @@ class OpenAIStreamedResponse(HTTPStreamedResponse):
                         anything_came = True
                         for event in self._take_choice(choice):
                             yield event
+        for part in self._additions.native_parts(self.provider):
+            for event in self._parts_manager.handle_part(vendor_part_id=None, part=part):
+                yield event
         if not anything_came:
             raise UnexpectedModelBehavior(f"{self.requested_model} answered with an empty stream")
 
@@ -63,8 +69,10 @@ class OpenAIStreamedResponse(HTTPStreamedResponse):
         self.provider_response_id = self.provider_response_id or chunk.id
         self._model_name = self._model_name or chunk.model
         self._created = self._created or chunk.created
-        if chunk.usage:
-            self._usage = chunk.usage.as_request_usage()
+        if usage := chunk.given_usage:
+            self._usage = usage.as_request_usage()
+        chunk.note_sources(self._additions)
+        self._note_details()
 
     def _take_choice(self, choice: ChunkChoice) -> list[ModelResponseStreamEvent]:
         events = self._take(choice.delta) if choice.delta else []
@@ -72,23 +80,41 @@ class OpenAIStreamedResponse(HTTPStreamedResponse):
             self._raw_finish_reason = choice.finish_reason
             self._ended = True
         self.finish_reason = "content_filter" if self._refusal else finish_reason_of(self._raw_finish_reason)
-        self.provider_details = provider_details(self._created, self._raw_finish_reason, self._refusal)
+        self._note_details()
         return events
+
+    def _note_details(self) -> None:
+        details = provider_details(self._created, self._raw_finish_reason, self._refusal) or {}
+        self.provider_details = details | self._additions.details() or None
 
     def _take(self, delta: AnswerMessage) -> list[ModelResponseStreamEvent]:
         events: list[ModelResponseStreamEvent] = []
         if delta.refusal:
             self._refusal += delta.refusal
-        if thinking := delta.thinking():
-            field_name, thought = thinking
-            events += self._parts_manager.handle_thinking_delta(
-                vendor_part_id=field_name, content=thought, id=field_name, provider_name=self.provider
-            )
+        self._additions.note(delta.annotations, delta.executed_tools)
+        events += self._take_thinking(delta)
         for piece in delta.pieces():
             events += self._take_piece(piece)
         for call in delta.tool_calls or []:
             events += self._take_call(call)
         return events
+
+    def _take_thinking(self, delta: AnswerMessage) -> list[ModelResponseStreamEvent]:
+        thinking = delta.thinking()
+        if not thinking and not delta.reasoning_details:
+            return []
+        field_name, thought = thinking or ("reasoning", None)
+        details = None
+        if delta.reasoning_details:
+            self._reasoning_details = merge_reasoning_details(self._reasoning_details, delta.reasoning_details)
+            details = {REASONING_DETAILS: self._reasoning_details}
+        return self._parts_manager.handle_thinking_delta(
+            vendor_part_id=field_name,
+            content=thought,
+            id=field_name,
+            provider_name=self.provider,
+            provider_details=details,
+        )
 
     def _take_piece(self, piece: TextPiece) -> list[ModelResponseStreamEvent]:
         if not piece.content:

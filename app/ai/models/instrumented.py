@@ -1,0 +1,195 @@
+"""A model whose requests are spans."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from opentelemetry.trace import Span, SpanKind
+
+from app.ai.instrumentation.messages import MessageFormat
+from app.ai.instrumentation.settings import (
+    DEFAULT_INSTRUMENTATION_VERSION,
+    InstrumentationSettings,
+    InstrumentationVersion,
+    as_attribute,
+    attributes_of_run,
+    schema_attribute,
+)
+from app.ai.messages import ModelMessage, ModelResponse
+from app.ai.models import KnownModelName, Model, ModelRequestParameters, StreamedResponse
+from app.ai.models.wrapper import WrapperModel
+from app.ai.run_context import RunContext
+from app.ai.settings import ModelSettings
+
+if TYPE_CHECKING:
+    from opentelemetry.util.types import AttributeValue
+
+__all__ = (
+    "DEFAULT_INSTRUMENTATION_VERSION",
+    "InstrumentationSettings",
+    "InstrumentationVersion",
+    "InstrumentedModel",
+    "instrument_model",
+)
+
+_SETTINGS_TOLD: Final = (
+    "max_tokens",
+    "top_p",
+    "seed",
+    "temperature",
+    "presence_penalty",
+    "frequency_penalty",
+)
+
+
+def instrument_model(model: Model, instrument: InstrumentationSettings | bool) -> Model:
+    """The model with a span for each request; as it is if it is instrumented already, or if `instrument` is False."""
+    if isinstance(model, InstrumentedModel) or instrument is False:
+        return model
+    return InstrumentedModel(model, InstrumentationSettings() if instrument is True else instrument)
+
+
+class InstrumentedModel(WrapperModel):
+    """Makes a span for each request to `wrapped`, and counts its tokens in `gen_ai.client.token.usage`."""
+
+    def __init__(self, wrapped: Model | KnownModelName, options: InstrumentationSettings | None = None):
+        super().__init__(wrapped)
+        self.instrumentation_settings = options or InstrumentationSettings()
+
+    async def request(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+    ) -> ModelResponse:
+        with self._request_span(messages, model_settings, model_request_parameters) as span:
+            span.response = await self.wrapped.request(messages, model_settings, model_request_parameters)
+        return span.response
+
+    @asynccontextmanager
+    async def request_stream(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+        run_context: RunContext[Any] | None = None,
+    ) -> AsyncGenerator[StreamedResponse]:
+        with self._request_span(messages, model_settings, model_request_parameters) as span:
+            async with self.wrapped.request_stream(
+                messages, model_settings, model_request_parameters, run_context
+            ) as stream:
+                try:
+                    yield stream
+                finally:
+                    # What came until the reader stopped, or the provider did.
+                    span.response = stream.get()
+
+    @contextmanager
+    def _request_span(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        parameters: ModelRequestParameters,
+    ) -> Generator[_RequestSpan]:
+        settings = self.instrumentation_settings
+        # Instructions are content, and have an attribute of their own.
+        attributes = _request_attributes(self.wrapped, model_settings, replace(parameters, instruction_parts=None))
+        request = _RequestSpan()
+        try:
+            name = f"chat {self.wrapped.model_name}"
+            with settings.tracer.start_as_current_span(name, kind=SpanKind.CLIENT, attributes=attributes) as span:
+                try:
+                    yield request
+                finally:
+                    if span.is_recording():
+                        self._describe(span, attributes, messages, parameters, request.response)
+        finally:
+            # After the span, so that its exemplar is complete.
+            if request.response is not None:
+                _count_tokens(settings, attributes, request.response)
+
+    def _describe(
+        self,
+        span: Span,
+        started: Mapping[str, AttributeValue],
+        messages: list[ModelMessage],
+        parameters: ModelRequestParameters,
+        response: ModelResponse | None,
+    ) -> None:
+        told = MessageFormat(self.instrumentation_settings)
+        content: dict[str, AttributeValue] = {"gen_ai.input.messages": as_attribute(told.messages(messages))}
+        if instructions := self.wrapped.get_instructions(messages, parameters):
+            content["gen_ai.system_instructions"] = as_attribute(told.instructions(instructions))
+        if response is not None:
+            content["gen_ai.output.messages"] = as_attribute([told.response(response)])
+            content |= _response_attributes(self.wrapped, response)
+        span.set_attributes({**content, "logfire.json_schema": schema_attribute({**started, **content})})
+
+
+class _RequestSpan:
+    """A request under way."""
+
+    response: ModelResponse | None = None
+
+
+def _request_attributes(
+    model: Model, settings: ModelSettings | None, parameters: ModelRequestParameters
+) -> dict[str, AttributeValue]:
+    attributes: dict[str, AttributeValue] = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": model.system,
+        "gen_ai.system": model.system,
+        "gen_ai.request.model": model.model_name,
+        **_server(model.base_url),
+        **attributes_of_run(),
+        "model_request_parameters": as_attribute(parameters),
+    }
+    tools = [
+        {
+            "type": "function",
+            "name": tool.name,
+            "description": tool.description,
+            "parameters": tool.parameters_json_schema,
+        }
+        for tool in parameters.tool_defs.values()
+    ]
+    if tools:
+        attributes["gen_ai.tool.definitions"] = as_attribute(tools)
+    for name in _SETTINGS_TOLD:
+        if isinstance(value := (settings or {}).get(name), int | float):
+            attributes[f"gen_ai.request.{name}"] = value
+    return attributes
+
+
+def _server(base_url: str | None) -> dict[str, AttributeValue]:
+    url = urlsplit(base_url or "")
+    if not url.hostname:
+        return {}
+    return {"server.address": url.hostname, **({"server.port": url.port} if url.port else {})}
+
+
+def _response_attributes(model: Model, response: ModelResponse) -> dict[str, AttributeValue]:
+    attributes: dict[str, AttributeValue] = {
+        "gen_ai.response.model": response.model_name or model.model_name,
+        **response.usage.opentelemetry_attributes(),
+    }
+    if response.provider_response_id:
+        attributes["gen_ai.response.id"] = response.provider_response_id
+    if response.finish_reason:
+        attributes["gen_ai.response.finish_reasons"] = [response.finish_reason]
+    return attributes
+
+
+def _count_tokens(
+    settings: InstrumentationSettings, request: Mapping[str, AttributeValue], response: ModelResponse
+) -> None:
+    keys = ("gen_ai.provider.name", "gen_ai.system", "gen_ai.operation.name", "gen_ai.request.model")
+    labels = {key: request[key] for key in keys}
+    labels["gen_ai.response.model"] = response.model_name or request["gen_ai.request.model"]
+    for kind, tokens in (("input", response.usage.input_tokens), ("output", response.usage.output_tokens)):
+        if tokens:
+            settings.tokens_histogram.record(tokens, {**labels, "gen_ai.token.type": kind})
