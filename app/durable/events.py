@@ -65,7 +65,8 @@ class StepEvents:
     _flushing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def emit(self, event_type: str, data: Event) -> None:
-        """Take an event; it is committed within `BATCH_SECONDS`. Neighbouring text deltas of a part become one."""
+        """Take an event; it is committed within `BATCH_SECONDS`. Neighbouring text deltas of a part become one, and of
+        neighbouring progress the newest is kept."""
         clean, _ = sanitized(data)
         if not (self._waiting and _merge(self._waiting[-1], event_type, clean)):
             self._waiting.append({"type": event_type, "data": clean})
@@ -109,7 +110,10 @@ class StepEvents:
 
 
 def _merge(last: Event, event_type: str, data: Event) -> bool:
-    """Append a text or thinking delta to the delta before it; True when that was possible."""
+    """Put an event into the one before it, a text delta or progress of the same call; True when that was possible."""
+    if event_type == last["type"] == "tool_progress":
+        last["data"] = data
+        return True
     if not (event_type == last["type"] == "part_delta" and data["index"] == last["data"]["index"]):
         return False
     delta, earlier = data["delta"], last["data"]["delta"]

@@ -38,6 +38,7 @@ STEP_EVENTS: Final = (
     "final_result",
     "function_tool_call",
     "function_tool_result",
+    "tool_progress",
 )
 TABLES: Final = ("run_cursors", "run_events", "attempts", "approvals", "idempotency_keys", "workers", "api_keys")
 VIEWS: Final = ("runs", "steps", "messages", "tool_calls")

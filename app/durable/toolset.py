@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter
 
 from app.ai.exceptions import ApprovalRequired, CallDeferred, ModelRetry
-from app.ai.mcp import MCPCallLost, MCPServer, MCPServerUnavailable
+from app.ai.mcp import MCPCallLost, MCPServer, MCPServerUnavailable, on_progress
 from app.ai.messages import (
     FunctionToolCallEvent,
     FunctionToolResultEvent,
+    InstructionPart,
     RetryPromptPart,
     ToolCallPart,
     ToolReturn,
@@ -78,7 +80,8 @@ class DurableToolset(WrapperToolset[Any]):
 
         async def call(events: StepEvents) -> Envelope:
             try:
-                value = await self._call(name, tool_args, replace(ctx, idempotency_key=key), tool)
+                with self._progress(events, name, ctx):
+                    value = await self._call(name, tool_args, replace(ctx, idempotency_key=key), tool)
                 outcome = envelopes.returned(value)
             except (ModelRetry, CallDeferred, ApprovalRequired) as signal:
                 value, outcome = signal, envelopes.control_flow(signal)
@@ -98,6 +101,10 @@ class DurableToolset(WrapperToolset[Any]):
         # An agent that a tool runs is part of this step: its own requests and calls must not draw steps of the run.
         with use_steps(Steps()):
             return await self.wrapped.call_tool(name, tool_args, ctx, tool)
+
+    def _progress(self, events: StepEvents, name: str, ctx: RunContext[Any]) -> AbstractContextManager[None]:
+        """What a call tells of its progress becomes events of its step."""
+        return nullcontext()
 
     def _plan(self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]) -> StepPlan:
         args = to_json(tool_args)
@@ -143,11 +150,25 @@ class DurableMCPToolset(DurableToolset):
                 raise OutcomeUnknown(name) from lost
         return await _once_reachable(call)
 
+    async def get_instructions(self, ctx: RunContext[Any]) -> InstructionPart | None:
+        server = self.wrapped
+        assert isinstance(server, MCPServer)
+        listed = self.steps.listed_tools.get(server.id or server.label, {})
+        text = listed.get("instructions") if server.include_instructions else None
+        return InstructionPart(text) if text else None
+
+    def _progress(self, events: StepEvents, name: str, ctx: RunContext[Any]) -> AbstractContextManager[None]:
+        call = {"tool_name": name, "tool_call_id": ctx.tool_call_id}
+        return on_progress(lambda progress: events.emit("tool_progress", {**call, **asdict(progress)}))
+
     async def _list(self, server: MCPServer, label: str, ctx: RunContext[Any]) -> Envelope:
         async def listing(_events: StepEvents) -> Envelope:
             tools = await _once_reachable(partial(server.get_tools, ctx))
             found = [tool.tool_def for tool in tools.values()]
-            return {"outcome": "returned", "result": _definitions.dump_python(found, mode="json")}
+            envelope: Envelope = {"outcome": "returned", "result": _definitions.dump_python(found, mode="json")}
+            if server.include_instructions:
+                envelope["instructions"] = await _once_reachable(server.server_instructions)
+            return envelope
 
         plan = StepPlan(
             self.steps.journal.reserve(), names.list_tools_step(label), "list_tools", head={"toolset": label}

@@ -38,6 +38,7 @@ def test_no_stored_name_has_been_removed() -> None:
         "final_result",
         "function_tool_call",
         "function_tool_result",
+        "tool_progress",
     } <= set(names.STEP_EVENTS)
     assert {"run_cursors", "run_events", "attempts", "approvals", "idempotency_keys", "workers"} <= set(names.TABLES)
     assert {"runs", "steps", "messages", "tool_calls"} <= set(names.VIEWS)

@@ -4,13 +4,17 @@ from app.ai.mcp.config_file import load_mcp_servers
 from app.ai.mcp.content import ToolResult
 from app.ai.mcp.errors import MCPCallLost, MCPServerUnavailable
 from app.ai.mcp.http import MCPServerStreamableHTTP
+from app.ai.mcp.policy import ApprovalRule
+from app.ai.mcp.progress import MCPProgress, on_progress
 from app.ai.mcp.server import CallToolFunc, MCPServer, ProcessToolCallback
 from app.ai.mcp.sse import MCPServerSSE
 from app.ai.mcp.stdio import MCPServerStdio
 
 __all__ = (
+    "ApprovalRule",
     "CallToolFunc",
     "MCPCallLost",
+    "MCPProgress",
     "MCPServer",
     "MCPServerSSE",
     "MCPServerStdio",
@@ -19,4 +23,5 @@ __all__ = (
     "ProcessToolCallback",
     "ToolResult",
     "load_mcp_servers",
+    "on_progress",
 )

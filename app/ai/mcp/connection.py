@@ -18,11 +18,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from app.ai.mcp.errors import MCPServerUnavailable
+from app.ai.mcp.logs import WANTED_LEVEL, log_message
 
 if TYPE_CHECKING:
     from mcp import Client
     from mcp.client._transport import ReadStream
     from mcp.shared.message import SessionMessage
+    from mcp_types import LoggingMessageNotificationParams
 
 logger = logging.getLogger(__name__)
 
@@ -153,12 +155,20 @@ class Connection:
     async def _hold_open(self) -> None:
         from mcp import Client
 
-        client = Client(self._transport, read_timeout_seconds=self._read_timeout)
+        client = Client(
+            self._transport,
+            read_timeout_seconds=self._read_timeout,
+            logging_callback=self._log,
+            log_level=WANTED_LEVEL,
+        )
         async with AsyncExitStack() as stack:
             async with asyncio.timeout(self._start_timeout):
                 await stack.enter_async_context(client)
             self._ready.set_result(client)
             await self._transport.gone.wait()
+
+    async def _log(self, params: LoggingMessageNotificationParams) -> None:
+        log_message(self._server, params)
 
     def _start_failure(self, reason: str) -> MCPServerUnavailable:
         words = self._transport.last_words()

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypeVar
 
 from pydantic_core import SchemaValidator, core_schema
+from typing_extensions import Unpack
 
-from app.ai.exceptions import ModelRetry
+from app.ai.exceptions import ApprovalRequired, ModelRetry
 from app.ai.mcp.codes import CONNECTION_CLOSED, REFUSED, REQUEST_TIMEOUT, SESSION_LOST
 from app.ai.mcp.connection import Connection, Transport
 from app.ai.mcp.content import ToolResult, text_of, tool_result
 from app.ai.mcp.errors import MCPCallLost, MCPServerUnavailable
+from app.ai.mcp.policy import Policy, PolicyOptions
+from app.ai.mcp.progress import progress_callback
+from app.ai.messages import InstructionPart
 from app.ai.run_context import RunContext
 from app.ai.tools import ToolDefinition
-from app.ai.toolsets.abstract import AbstractToolset, ToolsetTool
+from app.ai.toolsets.abstract import AbstractToolset, ToolsetInstructions, ToolsetTool
 
 if TYPE_CHECKING:
     from mcp import Client
@@ -47,7 +51,7 @@ ProcessToolCallback: TypeAlias = Callable[
 """Makes a run's calls to the server: called with the context, the function that calls, the tool and its arguments."""
 
 
-class ServerOptions(TypedDict, total=False):
+class ServerOptions(PolicyOptions, total=False):
     """The options that every kind of server takes; `MCPServer` has their defaults."""
 
     id: str | None
@@ -62,10 +66,8 @@ class ServerOptions(TypedDict, total=False):
     """Makes the call in our place, see there."""
     max_retries: int
     """How often a failing call may be tried again by the model."""
-    trust_annotations: bool
-    """Whether the server's word that a tool is read-only or idempotent is believed."""
-    idempotent_tools: Iterable[str]
-    """The server's names of tools whose call may simply be made again when its outcome is unknown."""
+    include_instructions: bool
+    """Whether the model gets the server's instructions: text from outside, so not by default."""
 
 
 @dataclass
@@ -96,8 +98,8 @@ class MCPServer(AbstractToolset[Any]):
         read_timeout: float = 300.0,
         process_tool_call: ProcessToolCallback | None = None,
         max_retries: int = 1,
-        trust_annotations: bool = False,
-        idempotent_tools: Iterable[str] = (),
+        include_instructions: bool = False,
+        **policy: Unpack[PolicyOptions],
     ):
         self._id = id
         self.tool_prefix = tool_prefix
@@ -105,8 +107,8 @@ class MCPServer(AbstractToolset[Any]):
         self.read_timeout = read_timeout
         self.process_tool_call = process_tool_call
         self.max_retries = max_retries
-        self.trust_annotations = trust_annotations
-        self.idempotent_tools = frozenset(idempotent_tools)
+        self.policy = Policy.of(**policy)
+        self.include_instructions = include_instructions
         self._uses: dict[asyncio.AbstractEventLoop, _Use] = {}
 
     @property
@@ -170,9 +172,12 @@ class MCPServer(AbstractToolset[Any]):
         from mcp.shared.exceptions import MCPError
         from mcp_types import RequestParamsMeta
 
+        meta = RequestParamsMeta(**(metadata or {}))
+        progress = progress_callback()
+
         async def send(client: Client) -> CallToolResult:
             try:
-                return await client.call_tool(name, args, meta=RequestParamsMeta(**(metadata or {})))
+                return await client.call_tool(name, args, meta=meta, progress_callback=progress)
             except (RuntimeError, ValueError) as err:
                 # The SDK checks the answer against the protocol and the tool's output schema.
                 raise ModelRetry(f"The tool {name!r} ran, but its result is not valid: {err}") from err
@@ -185,8 +190,25 @@ class MCPServer(AbstractToolset[Any]):
             raise ModelRetry(text_of(result) or f"The tool {name!r} failed without a message.")
         return tool_result(result)
 
+    async def server_instructions(self) -> str | None:
+        """What the server says about the use of its tools.
+
+        Raises:
+            MCPServerUnavailable: it could not be reached.
+        """
+
+        async def read(client: Client) -> str | None:
+            return client.instructions
+
+        return await self._request(read, repeat_on=frozenset())
+
+    async def get_instructions(self, ctx: RunContext[Any]) -> ToolsetInstructions:
+        text = await self.server_instructions() if self.include_instructions else None
+        return InstructionPart(text) if text else None
+
     async def get_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:
-        definitions = [self._definition(tool) for tool in await self.list_tools()]
+        tools = await self.list_tools()
+        definitions = [self._definition(tool) for tool in tools if self.policy.offers(tool.name)]
         return {definition.name: self.tool_for_tool_def(definition) for definition in definitions}
 
     def tool_for_tool_def(self, tool_def: ToolDefinition) -> ToolsetTool[Any]:
@@ -196,13 +218,15 @@ class MCPServer(AbstractToolset[Any]):
             tool_def=tool_def,
             max_retries=self.max_retries,
             args_validator=_ANY_OBJECT,
-            idempotent=self._is_idempotent(tool_def),
+            idempotent=self.policy.is_idempotent(self._own_name(tool_def.name), tool_def),
         )
 
     async def call_tool(
         self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]
     ) -> ToolResult:
         name = self._own_name(name)
+        if not ctx.tool_call_approved and self.policy.needs_approval(name, ctx, tool.tool_def, tool_args):
+            raise ApprovalRequired
         key = ctx.idempotency_key
 
         async def call(name: str, args: dict[str, Any], metadata: dict[str, Any] | None = None, /) -> ToolResult:
@@ -273,12 +297,6 @@ class MCPServer(AbstractToolset[Any]):
 
     def _own_name(self, name: str) -> str:
         return name.removeprefix(f"{self.tool_prefix}_") if self.tool_prefix else name
-
-    def _is_idempotent(self, tool_def: ToolDefinition) -> bool:
-        if self._own_name(tool_def.name) in self.idempotent_tools:
-            return True
-        hints: dict[str, Any] = (tool_def.metadata or {}).get("annotations") or {}
-        return self.trust_annotations and bool(hints.get("read_only_hint") or hints.get("idempotent_hint"))
 
 
 async def _list_tools(client: Client) -> list[Tool]:
