@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,15 @@ async def stumble(ctx: RunContext[None]) -> str:
     if first:
         raise RuntimeError("fell")
     return "up again"
+
+
+@clerk.tool(requires_approval=True)
+async def wreck(ctx: RunContext[None]) -> str:
+    """Takes its worker down, twice, right after its work is done."""
+    effect("wreck", ctx.idempotency_key)
+    if Path(os.environ[EFFECTS]).read_text().count('"wreck"') < 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "survived"
 
 
 @clerk.tool

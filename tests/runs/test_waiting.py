@@ -69,16 +69,16 @@ class Office:
 
 
 @contextmanager
-def office(database_url: str, folder: Path, *, apis: int = 1) -> Iterator[Office]:
+def office(database_url: str, folder: Path, *, apis: int = 1, workers: int = 1) -> Iterator[Office]:
     effects_file = folder / "effects"
     effects_file.touch()
     environment = {"HOLDFAST_AGENTS": "tests.runs.clerk", EFFECTS: str(effects_file), "PYTHONPATH": os.getcwd()}
     with ExitStack() as stack:
         processes: list[Process] = []
-        for number, command in enumerate(["worker", *["api"] * apis]):
+        for number, command in enumerate([("worker", "-n", str(workers)), *[("api",)] * apis]):
             place = folder / str(number)
             place.mkdir()
-            process = Process(place, database_url, command, **environment)
+            process = Process(place, database_url, *command, **environment)
             processes.append(process)
             stack.callback(process.stop)
         services: list[httpx.Client] = []
