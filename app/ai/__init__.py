@@ -273,6 +273,9 @@ if TYPE_CHECKING:
     from app.ai.models.concurrency import (
         limit_model_concurrency as limit_model_concurrency,
     )
+    from app.ai.models.instrumented import (
+        InstrumentationSettings as InstrumentationSettings,
+    )
     from app.ai.output import (
         NativeOutput as NativeOutput,
     )
@@ -400,6 +403,7 @@ _EXPORTS = {
         ThinkingPart ThinkingPartDelta ToolCallPart ToolCallPartDelta ToolReturn ToolReturnPart UploadedFile
         UserContent UserPromptPart VideoUrl
     """,
+    "app.ai.models.instrumented": "InstrumentationSettings",
     "app.ai.output": "NativeOutput PromptedOutput StructuredDict TextOutput ToolOutput",
     "app.ai.profiles": "ModelProfile ModelProfileSpec",
     "app.ai.run": "AgentRun AgentRunResult AgentRunResultEvent",

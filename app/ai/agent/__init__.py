@@ -1,5 +1,9 @@
 """Agents: what they are, how they are run, and wrappers around them."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from app.ai.agent.abstract import AbstractAgent, RunOutputDataT
 from app.ai.agent.agent import Agent
 from app.ai.agent.options import AgentMetadata, AgentRetries, OverrideOptions, RunOptions
@@ -12,6 +16,9 @@ from app.ai.run import AgentRun, AgentRunResult, AgentRunResultEvent
 from app.ai.run_state import AgentModelSettings
 from app.ai.tool_manager import ParallelExecutionMode
 from app.ai.tool_phase import EndStrategy
+
+if TYPE_CHECKING:
+    from app.ai.models.instrumented import InstrumentationSettings
 
 __all__ = (
     "AbstractAgent",
@@ -26,6 +33,7 @@ __all__ = (
     "AgentSpec",
     "EndStrategy",
     "EventStreamHandler",
+    "InstrumentationSettings",
     "OverrideOptions",
     "ParallelExecutionMode",
     "RunOptions",
@@ -33,3 +41,11 @@ __all__ = (
     "WrapperAgent",
     "capture_run_messages",
 )
+
+
+def __getattr__(name: str) -> Any:
+    if name == "InstrumentationSettings":
+        from app.ai.models.instrumented import InstrumentationSettings  # brings OpenTelemetry
+
+        return InstrumentationSettings
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

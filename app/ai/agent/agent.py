@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import NoneType, TracebackType
-from typing import Any, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast, overload
 from weakref import WeakKeyDictionary
 
 from typing_extensions import Unpack
@@ -38,6 +38,9 @@ from app.ai.tools import Tool, ToolFuncEither, ToolOptions
 from app.ai.toolsets import AbstractToolset, AgentToolset, CombinedToolset, DynamicToolset, FunctionToolset, ToolsetFunc
 from app.ai.usage import RunUsage
 
+if TYPE_CHECKING:
+    from app.ai.instrumentation.settings import InstrumentationSettings
+
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 
@@ -52,6 +55,8 @@ class _Opened:
 
 class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
     """A model with instructions, tools and an output type. One agent serves any number of runs at once."""
+
+    _instrument_all: ClassVar[InstrumentationSettings | bool] = False
 
     def __init__(  # noqa: PLR0913 - the published options, all keyword-only but the model
         self,
@@ -73,6 +78,7 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
         metadata: AgentMetadata[AgentDepsT] | None = None,
         tool_timeout: float | None = None,
         max_concurrency: AnyConcurrencyLimit = None,
+        instrument: InstrumentationSettings | bool | None = None,
         event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
     ):
         """Define an agent; `RunOptions` tells what can be added for a single run.
@@ -92,6 +98,7 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
         self.metadata = metadata
         self.validation_context = validation_context
         self.tool_timeout = tool_timeout
+        self.instrument = instrument
         self.concurrency_limiter = as_limiter(max_concurrency, name=name)
         self.tool_retries, self.output_retries = _budgets(retries)
         self.output_schema: OutputSchema[OutputDataT] = output_schema(output_type)
@@ -125,6 +132,23 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
     ) -> Agent[Any, Any]:
         """`from_spec` of a YAML or JSON file; its suffix tells the format."""
         return cls.from_spec(AgentSpec.from_file(path, fmt), deps_type=deps_type, **options)
+
+    @staticmethod
+    def instrument_all(instrument: InstrumentationSettings | bool = True) -> None:
+        """Whether and how agents are instrumented that do not say so themselves."""
+        Agent._instrument_all = instrument
+
+    @property
+    def instrumentation(self) -> InstrumentationSettings | None:
+        """What the next run tells OpenTelemetry; None for nothing."""
+        instrument = self._instrument_all if self.instrument is None else self.instrument
+        if isinstance(instrument, bool):
+            if not instrument:
+                return None
+            from app.ai.instrumentation.settings import InstrumentationSettings  # brings OpenTelemetry
+
+            return InstrumentationSettings()
+        return instrument
 
     @property
     def model(self) -> Model | KnownModelName | None:

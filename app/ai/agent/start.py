@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ from app.ai.usage import RunUsage, UsageLimits
 
 if TYPE_CHECKING:
     from app.ai.agent.agent import Agent
+    from app.ai.instrumentation.settings import InstrumentationSettings
 
 
 _NO_ENQUEUE = (
@@ -83,7 +84,17 @@ async def _started(
             system_prompt_functions=agent.system_prompt_functions,
             system_prompt_dynamic_functions=agent.dynamic_prompt_functions,
         )
-        yield AgentRun(run, first, refresh_metadata)
+        started = AgentRun[Any, Any](run, first, refresh_metadata)
+        with _observed(started, agent.instrumentation):
+            yield started
+
+
+def _observed(run: AgentRun[Any, Any], settings: InstrumentationSettings | None) -> AbstractContextManager[None]:
+    if settings is None:
+        return nullcontext()
+    from app.ai.instrumentation.runs import run_span  # brings OpenTelemetry, which most programs do without
+
+    return run_span(run, settings)
 
 
 def _check_options(options: RunOptions[Any]) -> None:
@@ -149,7 +160,11 @@ def _model(agent: Agent[Any, Any], options: RunOptions[Any], overrides: Override
     if model is agent.model:
         # Resolved by name at the first run; later runs share its connections.
         agent.model = resolved
-    return resolved
+    if (settings := agent.instrumentation) is None:
+        return resolved
+    from app.ai.models.instrumented import instrument_model  # brings OpenTelemetry
+
+    return instrument_model(resolved, settings)
 
 
 def _settings_layers(
@@ -209,5 +224,9 @@ async def _run_toolset(agent: Agent[Any, Any], run: RunState, options: RunOption
     extra = () if "toolsets" in agent.overrides else options.get("toolsets") or ()
     combined = CombinedToolset([*agent.toolsets, *extra])
     toolset = run.deps.steps.wrap_toolset(await combined.for_run(build_run_context(run)))
+    if (settings := agent.instrumentation) is not None:
+        from app.ai.instrumentation.toolset import InstrumentedToolset  # brings OpenTelemetry
+
+        toolset = InstrumentedToolset(toolset, settings)
     output_tools = run.deps.output_schema.toolset
     return CombinedToolset([output_tools, toolset]) if output_tools else toolset
