@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
 from app.ai.exceptions import ModelAPIError, ModelHTTPError, UnexpectedModelBehavior
 
-AnswerT = TypeVar("AnswerT", bound=BaseModel)
+
+class ProviderAnswer(BaseModel):
+    """The root of every shape that a provider answers in."""
+
+    error: Any = None
+
+
+AnswerT = TypeVar("AnswerT", bound=ProviderAnswer)
 
 _STATUS_OF_ERROR: Mapping[str, int] = {
     "authentication_error": 401,
@@ -49,6 +57,11 @@ def read_json(text: str, model_name: str) -> dict[str, Any]:
 
 def read_answer(answer_type: type[AnswerT], text: str, model_name: str) -> AnswerT:
     """Parse an answer of a known shape; raises as `read_json` does."""
+    # Straight from the text is twice as fast, which counts with thousands of pieces; the slow way tells what is wrong.
+    with suppress(ValidationError):
+        answer = answer_type.model_validate_json(text)
+        if not answer.error:
+            return answer
     data = read_json(text, model_name)
     try:
         return answer_type.model_validate(data)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel
-
 from app.ai.messages import (
     CompactionPart,
     FinishReason,
@@ -18,11 +16,12 @@ from app.ai.messages import (
     ThinkingPart,
     ToolCallPart,
 )
+from app.ai.models.answers import ProviderAnswer
 from app.ai.models.anthropic.messages import REDACTED, Block
 from app.ai.usage import RequestUsage
 
 
-class Message(BaseModel):
+class Message(ProviderAnswer):
     """An answer, whole or at the head of a stream."""
 
     id: str | None = None

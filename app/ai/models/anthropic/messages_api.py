@@ -7,11 +7,10 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any, Literal, cast
 
 import httpx
-from pydantic import BaseModel
 
 from app.ai.messages import ModelMessage, ModelResponse
 from app.ai.models import ModelRequestParameters, StreamedResponse, check_allow_model_requests
-from app.ai.models.answers import read_answer
+from app.ai.models.answers import ProviderAnswer, read_answer
 from app.ai.models.anthropic.answers import Message, to_response
 from app.ai.models.anthropic.messages import system_text, to_messages
 from app.ai.models.anthropic.settings import CacheTTL, cache_control, settings_body
@@ -32,7 +31,7 @@ _MAX_TOKENS_UNSTREAMED = 16_384
 _COUNTED = ("model", "messages", "system", "tools", "tool_choice", "thinking", "mcp_servers")
 
 
-class _Count(BaseModel):
+class _Count(ProviderAnswer):
     input_tokens: int
 
 

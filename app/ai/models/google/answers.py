@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -18,6 +19,7 @@ from app.ai.messages import (
     NativeToolReturnPart,
     ToolCallPart,
 )
+from app.ai.models.answers import ProviderAnswer
 from app.ai.models.google.contents import SIGNATURE, Part
 from app.ai.parts import ModelResponsePartsManager
 from app.ai.stamps import generate_tool_call_id
@@ -43,7 +45,7 @@ class Candidate(BaseModel):
     avg_logprobs: float | None = Field(None, alias="avgLogprobs")
 
 
-class Answer(BaseModel):
+class Answer(ProviderAnswer):
     """An answer, or a piece of it."""
 
     candidates: list[Candidate] | None = None
@@ -84,6 +86,7 @@ def usage_of(counts: Mapping[str, Any]) -> RequestUsage:
     )
 
 
+@cache
 def _snake(key: str) -> str:
     words = key.removesuffix("TokenCount")
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in words) + "_tokens"
@@ -102,6 +105,7 @@ class AnswerReader:
         self._newest_kind: str | None = None
         self._place = 0
         self._counts: dict[str, Any] = {}
+        self.usage = RequestUsage()
         self._details: dict[str, Any] = {}
         self._newest_code_id: str | None = None
         self.id: str | None = None
@@ -120,15 +124,13 @@ class AnswerReader:
         """What only this provider says about an answer."""
         return {**self._details} or None
 
-    @property
-    def usage(self) -> RequestUsage:
-        """The usage by now; counts are totals, so the newest hold."""
-        return usage_of(self._counts)
-
     def take(self, answer: Answer) -> list[ModelResponseStreamEvent]:
         """Take an answer or a piece of it in."""
         self.id, self.model = self.id or answer.id, self.model or answer.model
-        self._counts |= answer.usage or {}
+        if answer.usage and answer.usage != self._counts:
+            # Counts are totals, so the newest hold.
+            self._counts |= answer.usage
+            self.usage = usage_of(self._counts)
         if block_reason := (answer.prompt_feedback or {}).get("blockReason"):
             self._details |= {"block_reason": block_reason, "prompt_feedback": answer.prompt_feedback}
             self.ended = True

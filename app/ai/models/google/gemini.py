@@ -7,12 +7,12 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any, Literal, cast
 
 import httpx
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from app.ai.exceptions import UnexpectedModelBehavior
 from app.ai.messages import ModelMessage, ModelResponse
 from app.ai.models import ModelRequestParameters, StreamedResponse, check_allow_model_requests
-from app.ai.models.answers import read_answer
+from app.ai.models.answers import ProviderAnswer, read_answer
 from app.ai.models.google.answers import Answer, AnswerReader
 from app.ai.models.google.body import settings_body, tools_body
 from app.ai.models.google.contents import system_instruction, to_contents
@@ -29,7 +29,7 @@ from app.ai.usage import RequestUsage
 _COUNTED_ON_VERTEX = ("contents", "systemInstruction", "tools")
 
 
-class _Count(BaseModel):
+class _Count(ProviderAnswer):
     total_tokens: int = Field(alias="totalTokens")
 
 

@@ -51,9 +51,12 @@ class Additions:
             place = tool.get("index", number)
             self._executed[place] = {**self._executed.get(place, {}), **tool}
 
-    def note_sources(self, **sources: Any) -> None:
-        """Take in what stands beside the message; newer lists replace older ones."""
-        self._sources |= {key: value for key, value in sources.items() if value is not None}
+    def note_sources(self, **sources: Any) -> bool:
+        """Take in what stands beside the message, say whether it was anything new; newer lists replace older ones."""
+        given = {key: value for key, value in sources.items() if value is not None}
+        is_new = any(self._sources.get(key) != value for key, value in given.items())
+        self._sources |= given
+        return is_new
 
     def details(self) -> dict[str, Any]:
         """All that has no part of its own."""

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from app.ai.exceptions import UnexpectedModelBehavior
 from app.ai.messages import FinishReason, ModelResponse, ModelResponsePart, TextPart, ThinkingPart, ToolCallPart
+from app.ai.models.answers import ProviderAnswer
 from app.ai.models.openai.additions import REASONING_DETAILS, Additions, merge_reasoning_details
 from app.ai.models.openai.messages import THINKING_FIELDS
 from app.ai.stamps import generate_tool_call_id
@@ -110,7 +111,7 @@ class GroqUsage(BaseModel):
     usage: Usage | None = None
 
 
-class AnswerHead(BaseModel):
+class AnswerHead(ProviderAnswer):
     """What stands around an answer, whole or in pieces."""
 
     id: str | None = None
@@ -127,10 +128,12 @@ class AnswerHead(BaseModel):
         """The usage, wherever the server put it."""
         return self.usage or (self.x_groq and self.x_groq.usage)
 
-    def note_sources(self, additions: Additions) -> None:
-        """Hand over what the server did to answer."""
+    def note_sources(self, additions: Additions) -> bool:
+        """Hand over what the server did to answer; say whether there was anything new."""
+        if not (self.usage or self.provider or self.citations or self.search_results or self.x_groq):
+            return False  # nearly every piece of a stream
         cost = self.given_usage and self.given_usage.cost
-        additions.note_sources(
+        return additions.note_sources(
             downstream_provider=self.provider, citations=self.citations, search_results=self.search_results, cost=cost
         )
 

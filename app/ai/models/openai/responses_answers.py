@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeAlias, cast
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from app.ai.messages import (
     BinaryContent,
@@ -22,6 +22,7 @@ from app.ai.messages import (
     ThinkingPart,
     ToolCallPart,
 )
+from app.ai.models.answers import ProviderAnswer
 from app.ai.models.openai.answers import TokenDetails
 from app.ai.stamps import generate_tool_call_id
 from app.ai.usage import RequestUsage
@@ -74,7 +75,7 @@ class Incomplete(BaseModel):
     reason: str | None = None
 
 
-class Response(BaseModel):
+class Response(ProviderAnswer):
     """An answer; at the head of a stream it is still empty."""
 
     id: str | None = None
@@ -82,7 +83,7 @@ class Response(BaseModel):
     created_at: float | None = None
     status: str | None = None
     incomplete_details: Incomplete | None = None
-    output: list[Item] = []
+    output: list[Item] = Field(default_factory=list[Item])
     usage: Usage | None = None
     service_tier: str | None = None
 

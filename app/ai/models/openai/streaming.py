@@ -68,19 +68,21 @@ class OpenAIStreamedResponse(HTTPStreamedResponse):
         """Keep what stands beside the answer itself; counts are totals, so the newest hold."""
         self.provider_response_id = self.provider_response_id or chunk.id
         self._model_name = self._model_name or chunk.model
+        is_new = self._created is None and chunk.created is not None
         self._created = self._created or chunk.created
         if usage := chunk.given_usage:
             self._usage = usage.as_request_usage()
-        chunk.note_sources(self._additions)
-        self._note_details()
+        if chunk.note_sources(self._additions) or is_new:
+            self._note_details()
 
     def _take_choice(self, choice: ChunkChoice) -> list[ModelResponseStreamEvent]:
         events = self._take(choice.delta) if choice.delta else []
         if choice.finish_reason:
             self._raw_finish_reason = choice.finish_reason
             self._ended = True
-        self.finish_reason = "content_filter" if self._refusal else finish_reason_of(self._raw_finish_reason)
-        self._note_details()
+        if choice.finish_reason or (choice.delta and choice.delta.refusal):
+            self.finish_reason = "content_filter" if self._refusal else finish_reason_of(self._raw_finish_reason)
+            self._note_details()
         return events
 
     def _note_details(self) -> None:
@@ -91,10 +93,13 @@ class OpenAIStreamedResponse(HTTPStreamedResponse):
         events: list[ModelResponseStreamEvent] = []
         if delta.refusal:
             self._refusal += delta.refusal
-        self._additions.note(delta.annotations, delta.executed_tools)
+        if delta.annotations or delta.executed_tools:
+            self._additions.note(delta.annotations, delta.executed_tools)
+            self._note_details()
         events += self._take_thinking(delta)
-        for piece in delta.pieces():
-            events += self._take_piece(piece)
+        if delta.content:
+            for piece in delta.pieces():
+                events += self._take_piece(piece)
         for call in delta.tool_calls or []:
             events += self._take_call(call)
         return events

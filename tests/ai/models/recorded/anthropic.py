@@ -63,19 +63,13 @@ _SETTINGS = {
 
 EXPLAINED = {
     "-$.stream": "false is the default",
-    "-$.tools[].type": "`custom` is the default",
-    "+$.tools[].description": "an empty description stands where there is none",
     "+$.tool_choice": "auto, the default, is spelled out",
-    "~$.messages[].content": "text goes as a list of one block",
     "~$.messages[].content[].content": "a tool's result goes as a list of blocks",
     "+$.messages[].content[].is_error": "false, the default, is spelled out",
     "~$.tools[].type": "a fixed version of the provider's tool",
     "-$.tools[].allowed_callers": "the provider's tools are called directly in the version that we ask for",
     "~$.system": "the system prompt is one text",
-    "+$.system": "system prompts in the middle of a conversation go to its head",
     "~$.messages (length N recorded, N sent)": "system prompts in the middle of a conversation go to its head",
-    "-$.messages[].content[].cache_control": "so does their cache mark",
-    "-$.messages[].content[].caller": "calls are direct by default",
     "~$.stream": "long answers are streamed in any case",
 }
 

@@ -54,19 +54,13 @@ EXPLAINED = {
     "+$.tools[].functionDeclarations[].parametersJsonSchema": "that both allow references",
     "-$.tools[].google_search": "names go in camel case",
     "+$.tools[].googleSearch": "names go in camel case",
-    "~$.contents[].parts[].functionResponse.response": "a result's own object is sent",
     "+$.contents[].parts[].functionResponse.response.return_value": "what is no object stands under `return_value`",
     "-$.contents[].parts[].functionResponse.response.name": "the name stands beside the response",
     "-$.contents[].parts[].functionResponse.response.content": "see return_value",
-    "~$.contents[].parts[].functionResponse.response.return_value": "another reference to a file in the prompt",
     "-$.contents[].parts[].functionCall.id": "an id that the provider did not give is not sent",
     "-$.contents[].parts[].functionResponse.id": "an id that the provider did not give is not sent",
     "-$.contents[].parts[].thoughtSignature": "a signature goes back with its own part only",
     "~$.contents[].parts[].thoughtSignature": "standard base64, as it came, instead of the url-safe alphabet",
-    "~$.contents[].parts (length N recorded, N sent)": "a file is announced by its name",
-    "+$.contents[].parts[].text": "a file is announced by its name",
-    "-$.contents[].parts[].fileData": "a file is announced by its name",
-    "-$.modelArmorConfig": "given as extra_body",
 }
 
 
