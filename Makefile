@@ -1,7 +1,7 @@
 # The verbs of this project, the same for people and for CI. `make help` lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lint types imports lock crash-demo dev-venv clean
+.PHONY: help run test test-slow check format lint types imports lock crash-demo dev-venv clean
 
 # The first Python on PATH that is new enough; `make PYTHON=/path/to/python run` overrides it.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
@@ -19,14 +19,17 @@ run: .venv/run.stamp ## install, start a Postgres of its own unless DATABASE_URL
 	$(BIN)/holdfast serve --first-prompt "$(FIRST_PROMPT)"
 
 test: dev-venv ## run the tests; coverage floor of app/ai and app/durable is in pyproject.toml
-	$(BIN)/python -m pytest -q --cov
+	$(BIN)/python -m pytest -q --cov -m "not slow"
+
+test-slow: dev-venv ## run the tests that take more than ten seconds each
+	$(BIN)/python -m pytest -q -m slow
 
 check: dev-venv ## everything CI asks for: format, lint, import contracts, types, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/pyright
-	$(MAKE) --no-print-directory test
+	$(MAKE) --no-print-directory test test-slow
 
 format: dev-venv ## rewrite the code in house format
 	$(BIN)/ruff format .
