@@ -26,17 +26,18 @@ from contextlib import (
 )
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Literal, NoReturn, TypeAlias
+from typing import Any, Literal, NoReturn, TypeAlias, overload
 
 from dbos import DBOS, DBOSConfiguredInstance
 from typing_extensions import Unpack
 
-from app.ai.agent import AbstractAgent, OverrideOptions, RunOptions, WrapperAgent
+from app.ai.agent import AbstractAgent, OverrideOptions, RunOptions, RunOutputDataT, WrapperAgent
 from app.ai.event_stream import EventStreamHandler
 from app.ai.exceptions import UserError
 from app.ai.mcp import MCPServer
 from app.ai.messages import AgentStreamEvent, UserContent
 from app.ai.output import OutputDataT, OutputSpec
+from app.ai.result import StreamedRunResult
 from app.ai.run import AgentRun, AgentRunResult
 from app.ai.run_context import AgentDepsT, RunContext
 from app.ai.steps import Steps, use_steps
@@ -112,6 +113,25 @@ class DBOSAgent(WrapperAgent[AgentDepsT, OutputDataT], DBOSConfiguredInstance):
     def toolsets(self) -> Sequence[AbstractToolset[AgentDepsT]]:
         return self._inside.toolsets
 
+    @overload
+    async def run(
+        self,
+        user_prompt: str | Sequence[UserContent] | None = None,
+        *,
+        output_type: None = None,
+        event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
+        **options: Unpack[RunOptions[AgentDepsT]],
+    ) -> AgentRunResult[OutputDataT]: ...
+    @overload
+    async def run(
+        self,
+        user_prompt: str | Sequence[UserContent] | None = None,
+        *,
+        output_type: OutputSpec[RunOutputDataT],
+        event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
+        **options: Unpack[RunOptions[AgentDepsT]],
+    ) -> AgentRunResult[RunOutputDataT]: ...
+
     async def run(
         self,
         user_prompt: str | Sequence[UserContent] | None = None,
@@ -129,6 +149,25 @@ class DBOSAgent(WrapperAgent[AgentDepsT, OutputDataT], DBOSConfiguredInstance):
             record = await self._run_workflow(call.record)
         return call.result or agent_records.read_result(record, self._output_type(output_type))
 
+    @overload
+    def run_sync(
+        self,
+        user_prompt: str | Sequence[UserContent] | None = None,
+        *,
+        output_type: None = None,
+        event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
+        **options: Unpack[RunOptions[AgentDepsT]],
+    ) -> AgentRunResult[OutputDataT]: ...
+    @overload
+    def run_sync(
+        self,
+        user_prompt: str | Sequence[UserContent] | None = None,
+        *,
+        output_type: OutputSpec[RunOutputDataT],
+        event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
+        **options: Unpack[RunOptions[AgentDepsT]],
+    ) -> AgentRunResult[RunOutputDataT]: ...
+
     def run_sync(
         self,
         user_prompt: str | Sequence[UserContent] | None = None,
@@ -141,6 +180,23 @@ class DBOSAgent(WrapperAgent[AgentDepsT, OutputDataT], DBOSConfiguredInstance):
         with self._call(user_prompt, output_type, event_stream_handler, options) as call:
             record = self._run_sync_workflow(call.record)
         return call.result or agent_records.read_result(record, self._output_type(output_type))
+
+    def run_stream(
+        self,
+        user_prompt: str | Sequence[UserContent] | None = None,
+        *,
+        output_type: OutputSpec[Any] | None = None,
+        event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
+        **options: Unpack[RunOptions[AgentDepsT]],
+    ) -> AbstractAsyncContextManager[StreamedRunResult[AgentDepsT, Any]]:
+        """As the wrapped agent does, and nothing is recorded. Refused inside a workflow, whose replay has no stream."""
+        if in_workflow():
+            raise UserError(
+                "Inside a workflow a DBOSAgent has no `run_stream`; use `run` with an `event_stream_handler`"
+            )
+        return super().run_stream(
+            user_prompt, output_type=output_type, event_stream_handler=event_stream_handler, **options
+        )
 
     def run_stream_events(self, *args: Any, **options: Any) -> NoReturn:
         """Refused: nobody could read the events of a run that goes on in another process."""

@@ -159,6 +159,12 @@ async def overriding() -> str:
         return "not reached"
 
 
+@DBOS.workflow(name="facade.streaming")
+async def streaming_inside() -> str:
+    async with streaming.run_stream("hi") as result:
+        return await result.get_output()
+
+
 @pytest.fixture(params=["json", "default"])
 def serializer(request: pytest.FixtureRequest) -> Any:
     return HoldfastSerializer() if request.param == "json" else None
@@ -352,6 +358,17 @@ async def test_the_wrapped_agent_stays_usable_without_a_workflow(dbos: None, eng
             pass
     assert run.result is not None and run.result.output.name == "Oslo"
     assert await rows(engine, "select name from dbos.workflow_status") == []
+
+
+async def test_outside_a_workflow_run_stream_streams(dbos: None, engine: AsyncEngine) -> None:
+    async with streaming.run_stream("hi") as result:
+        assert [text async for text in result.stream_text(delta=True, debounce_by=None)] == ["hello ", "there"]
+    assert await rows(engine, "select name from dbos.workflow_status") == []
+
+
+async def test_run_stream_inside_a_workflow_is_refused(dbos: None) -> None:
+    with pytest.raises(UserError, match="no `run_stream`; use `run`"):
+        await streaming_inside()
 
 
 # --- bad input
