@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 from pydantic import TypeAdapter
 
 from app.ai.exceptions import ApprovalRequired, CallDeferred, ModelRetry
+from app.ai.instrumentation.marks import mark_step
 from app.ai.mcp import MCPCallLost, MCPServer, MCPServerUnavailable, on_progress
 from app.ai.messages import (
     FunctionToolCallEvent,
@@ -77,8 +78,10 @@ class DurableToolset(WrapperToolset[Any]):
     ) -> Any:
         plan = self._plan(name, tool_args, ctx, tool)
         key = self.steps.idempotency_key(plan)
+        performed: list[StepEvents] = []
 
         async def call(events: StepEvents) -> Envelope:
+            performed.append(events)
             try:
                 with self._progress(events, name, ctx):
                     value = await self._call(name, tool_args, replace(ctx, idempotency_key=key), tool)
@@ -93,6 +96,7 @@ class DurableToolset(WrapperToolset[Any]):
         except OutcomeUnknown:
             # The key is what a person needs to find out what became of the call.
             raise CallDeferred(metadata={"waiting_for": "outcome_unknown", "idempotency_key": key}) from None
+        mark_step(plan.step, envelope["attempt"], replayed=not performed)
         if (failure := failure_of(envelope)) is not None:
             raise failure
         return envelopes.read_result(envelope)

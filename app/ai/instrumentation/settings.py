@@ -11,6 +11,7 @@ from opentelemetry.trace import TracerProvider, get_tracer_provider
 from pydantic_core import to_jsonable_python
 
 from app.ai.exceptions import UserError
+from app.ai.instrumentation.marks import ATTEMPT, STEP
 
 if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
@@ -20,7 +21,7 @@ DEFAULT_INSTRUMENTATION_VERSION: Final = 2
 
 SCOPE: Final = "app.ai"
 BAGGAGE: Final = ("gen_ai.agent.name", "gen_ai.agent.call.id", "gen_ai.conversation.id")
-"""What a run tells to all spans below its own."""
+"""What a run tells to all spans below its own; a durable step adds its number and attempt."""
 
 _TOKEN_BUCKETS: Final = tuple(4**exponent for exponent in range(14))
 
@@ -70,9 +71,9 @@ def as_attribute(value: Any) -> str:
 
 
 def attributes_of_run() -> dict[str, AttributeValue]:
-    """The names and ids of the run around this code, if it is instrumented."""
-    found = {key: baggage.get_baggage(key) for key in BAGGAGE}
-    return {key: str(value) for key, value in found.items() if value is not None}
+    """The names and ids of the run and step around this code, as far as there are any."""
+    found = {key: baggage.get_baggage(key) for key in (*BAGGAGE, STEP, ATTEMPT)}
+    return {key: value for key, value in found.items() if isinstance(value, str | int)}
 
 
 def schema_attribute(attributes: dict[str, AttributeValue]) -> str:
