@@ -35,6 +35,7 @@ class Tail:
         self._kept: deque[StoredEvent] = deque()
         self._floor = start
         self._position = start
+        self._newest = ""
         self.ended = False
         self.followers = 0
         self.hint = asyncio.Event()
@@ -91,8 +92,13 @@ class Tail:
             logger.debug("run %s: reading events failed, trying again: %s", self._run_id, error)
             return False
         self._keep(events)
+        # A resumed run goes on behind its terminal event, so that one ends the log only where nothing follows it.
+        closed = self._newest in TERMINAL_EVENTS and len(events) < _PAGE
         # A deleted run, or one without its closing event, must not hold its followers for ever.
-        self.ended = self.ended or (not events and (status is None or status in FINISHED))
+        gone = not events and (status is None or status in FINISHED)
+        self.ended = closed or gone
+        if self.ended:
+            self.wake()
         return bool(events)
 
     def _keep(self, events: Sequence[StoredEvent]) -> None:
@@ -102,7 +108,7 @@ class Tail:
         while len(self._kept) > _KEPT_EVENTS:
             self._floor = self._kept.popleft().seq
         self._position = events[-1].seq
-        self.ended = events[-1].type in TERMINAL_EVENTS
+        self._newest = events[-1].type
         self.wake()
 
 
@@ -162,8 +168,6 @@ class EventFeed:
                 if batch:
                     after = batch[-1].seq
                     yield batch
-                    if batch[-1].type in TERMINAL_EVENTS:
-                        return
                 elif ended:
                     return
                 elif not await _happens(grown, idle_seconds):

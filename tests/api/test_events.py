@@ -98,10 +98,10 @@ def test_many_followers_of_one_run_see_the_same(http: httpx.Client, stage: Stage
     def follow(number: int) -> None:
         seen[number] = [event["seq"] for event in events_of(http, run_id, after=number % 3)]
 
+    stage.set_status(run_id, "PENDING")  # the followers name events that exist
     followers = [threading.Thread(target=follow, args=[number]) for number in range(9)]
     for follower in followers:
         follower.start()
-    stage.set_status(run_id, "PENDING")
     for start_at in range(0, 1500, 50):
         stage.say(run_id, *[str(number) for number in range(start_at, start_at + 50)])
     stage.succeed(run_id)
@@ -164,3 +164,17 @@ def test_pages_of_json_reach_the_end(http: httpx.Client, finished: str) -> None:
     rest = http.get(f"/api/runs/{finished}/events?after={first['next_after']}", headers=headers).json()
     assert [event["seq"] for event in first["events"] + rest["events"]] == [1, 2, 3, 4, 5]
     assert (first["finished"], rest["finished"], rest["next_after"]) == (False, True, 5)
+
+
+def test_a_resumed_run_is_followed_beyond_the_event_that_ended_it(http: httpx.Client, stage: Stage) -> None:
+    run_id = start(http)["run_id"]
+    # The terminal event is the last one of the page that is read at once.
+    stage.say(run_id, *[""] * 498)
+    stage.set_status(run_id, "ERROR")
+    http.post(f"/api/runs/{run_id}/resume")
+    http.post(f"/api/runs/{run_id}/cancel")
+    seen: list[Any] = []
+    events_of(http, run_id, seen)
+    assert [event["seq"] for event in seen] == list(range(1, 503))
+    types = [event["type"] for event in seen[499:]]
+    assert types == ["run_failed", "run_queued", "run_cancelled"]
