@@ -36,12 +36,16 @@ class ModelResponsePartsManager:
 
     def __init__(self) -> None:
         self._parts: list[ModelResponsePart] = []
+        # Text is joined when somebody looks: adding each piece at once copies a long answer thousands of times.
+        self._unjoined: dict[int, list[str]] = {}
         self._index_of: dict[Hashable, int] = {}
         self._nameless_calls: dict[Hashable, ToolCallPartDelta] = {}
         self._splitter: ThinkingTagSplitter | None = None
 
     def get_parts(self) -> list[ModelResponsePart]:
         """The parts as they are by now."""
+        for index in [*self._unjoined]:
+            self._join(index)
         return list(self._parts)
 
     def handle_text_delta(
@@ -66,7 +70,10 @@ class ModelResponsePartsManager:
             part = TextPart(content, id=id, provider_name=provider_name, provider_details=provider_details)
             return self._start(vendor_part_id, part)
         delta = TextPartDelta(content, provider_name=provider_name, provider_details=provider_details)
-        self._parts[index] = delta.apply(self._parts[index])
+        if provider_details or provider_name not in (None, self._parts[index].provider_name):
+            self._parts[index] = delta.apply(self._join(index))
+        else:
+            self._unjoined.setdefault(index, []).append(content)
         return [PartDeltaEvent(index=index, delta=delta)]
 
     def handle_thinking_delta(
@@ -93,7 +100,10 @@ class ModelResponsePartsManager:
             provider_name=provider_name,
             provider_details=provider_details,
         )
-        self._parts[index] = delta.apply(self._parts[index])
+        if signature or provider_details or provider_name not in (None, self._parts[index].provider_name):
+            self._parts[index] = delta.apply(self._join(index))
+        else:
+            self._unjoined.setdefault(index, []).append(content or "")
         return [PartDeltaEvent(index=index, delta=delta)]
 
     def handle_tool_call_delta(
@@ -149,6 +159,7 @@ class ModelResponsePartsManager:
         index = None if vendor_part_id is None else self._index_of.get(vendor_part_id)
         if index is None:
             return self._start(vendor_part_id, part)
+        self._unjoined.pop(index, None)
         self._parts[index] = part
         return [PartStartEvent(index=index, part=part)]
 
@@ -172,6 +183,12 @@ class ModelResponsePartsManager:
                     vendor_part_id=None, content=content, ignore_leading_whitespace=ignore_blank
                 )
         return events
+
+    def _join(self, index: int) -> ModelResponsePart:
+        part, pieces = self._parts[index], self._unjoined.pop(index, None)
+        if pieces and isinstance(part, TextPart | ThinkingPart):
+            part = self._parts[index] = replace(part, content=part.content + "".join(pieces))
+        return part
 
     def _find(self, vendor_part_id: Hashable | None, kind: type[ModelResponsePart]) -> int | None:
         if vendor_part_id is None:
