@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from app.cli import approvals, keys, operations, processes, psql, runs
+from app.cli import agents, approvals, keys, operations, processes, psql, runs
 
 cli = typer.Typer(
     name="holdfast",
@@ -21,6 +21,7 @@ cli.command("doctor")(operations.doctor)
 cli.command("workers")(operations.workers)
 cli.command("psql", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(psql.psql)
 cli.command("run")(runs.run)
+cli.command("agents")(agents.agents)
 cli.command("approvals")(approvals.approvals)
 runs.commands.command("approve")(approvals.approve)
 runs.commands.command("deny")(approvals.deny)

@@ -137,6 +137,12 @@ def test_a_run_its_steps_and_events_can_be_looked_at(holdfast: Holdfast, http: h
     assert [event["type"] for event in events] == ["run_queued"]
 
 
+def test_agents_are_listed(holdfast: Holdfast) -> None:
+    header, line = holdfast("agents").stdout.splitlines()
+    assert (header.split("\t")[0], line.split("\t")[:2]) == ("name", ["demo", "test:test"])
+    assert json.loads(holdfast("agents", "--json").stdout)["agents"][0]["tools"] == ["add"]
+
+
 def test_cancel_stops_a_run(holdfast: Holdfast, http: httpx.Client) -> None:
     run_id = start(http)["run_id"]
     assert holdfast("runs", "cancel", run_id).stdout == "cancelled\n"

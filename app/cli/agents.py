@@ -1,0 +1,18 @@
+"""`holdfast agents`: what can be asked to run."""
+
+from __future__ import annotations
+
+from app.cli.render import answer, table
+from app.cli.runs import DEFAULT_URL, AsJson, Url, service_at
+
+_COLUMNS = ("name", "model", "output_type", "tools", "description")
+
+
+def agents(as_json: AsJson = False, url: Url = DEFAULT_URL) -> None:
+    """The agents of the service."""
+    with service_at(url) as client:
+        found = client.get("agents")
+    if as_json:
+        answer(found)
+    else:
+        table(_COLUMNS, found["agents"])
