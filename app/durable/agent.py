@@ -332,7 +332,9 @@ class _InsideAgent(WrapperAgent[AgentDepsT, OutputDataT]):
         async with AsyncExitStack() as stack:
             # All toolsets, the agent's own function tools among them, take the place of all.
             toolsets = self.toolsets
-            stack.enter_context(self.wrapped.override(model=self._model, toolsets=toolsets, tools=[]))
+            settings = getattr(self.wrapped, "instrumentation", None)
+            model = self._model if settings is None else self._model.instrumented(settings)
+            stack.enter_context(self.wrapped.override(model=model, toolsets=toolsets, tools=[]))
             stack.enter_context(self.parallel_tool_call_execution_mode(self._mode))
             run = await stack.enter_async_context(self.wrapped.iter(user_prompt, output_type=output_type, **options))
             # The id of the workflow is for this run only, not for those that its tools may start.

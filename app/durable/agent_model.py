@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.ai.event_stream import EventStreamHandler, drain
 from app.ai.exceptions import UserError
@@ -18,6 +18,9 @@ from app.ai.settings import ModelSettings
 from app.durable import names
 from app.durable.agent_steps import StepConfig, in_workflow, record_step
 from app.durable.envelopes import Envelope, read_response, response_json
+
+if TYPE_CHECKING:
+    from app.ai.instrumentation.settings import InstrumentationSettings
 
 run_handler: ContextVar[EventStreamHandler[Any] | None] = ContextVar("run_handler", default=None)
 """Reads the model's events in the run that goes on, instead of the model's own handler."""
@@ -42,6 +45,17 @@ class DBOSModel(WrapperModel):
         self.step_name_prefix = step_name_prefix
         self.step_config: StepConfig = step_config or {}
         self.event_stream_handler = event_stream_handler
+
+    def instrumented(self, settings: InstrumentationSettings) -> DBOSModel:
+        """The same with spans inside the steps, so that a replay makes none."""
+        from app.ai.models.instrumented import instrument_model  # brings OpenTelemetry
+
+        return DBOSModel(
+            instrument_model(self.wrapped, settings),
+            step_name_prefix=self.step_name_prefix,
+            step_config=self.step_config,
+            event_stream_handler=self.event_stream_handler,
+        )
 
     async def request(
         self,

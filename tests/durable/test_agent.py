@@ -11,11 +11,14 @@ from typing import Any
 
 import pytest
 from dbos import DBOS, DBOSConfig, SetWorkflowID
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.ai import Agent, RunContext
+from app.ai import Agent, InstrumentationSettings, RunContext
 from app.ai.durable_exec.dbos import DBOSAgent, StepConfig
 from app.ai.exceptions import UserError
 from app.ai.mcp import MCPServerStdio
@@ -346,6 +349,27 @@ async def test_a_handler_of_one_run_also_sees_its_tool_calls(dbos: None) -> None
         PartStartEvent,
     ]
     assert len([event for event in seen if isinstance(event, FunctionToolResultEvent)]) == 1
+
+
+# --- spans
+
+
+async def test_a_replayed_request_makes_no_span(dbos: None, engine: AsyncEngine) -> None:
+    spans = InMemorySpanExporter()
+    tracers = TracerProvider()
+    tracers.add_span_processor(SimpleSpanProcessor(spans))
+    plain.instrument = InstrumentationSettings(tracer_provider=tracers)
+    try:
+        await interrupted_run(plain_durable, "go", deps=Traveller(home="Oslo"))
+        spans.clear()
+        await take_over(engine)
+        with SetWorkflowID("run"):
+            await plain_durable.run("go", deps=Traveller(home="Oslo"))
+    finally:
+        plain.instrument = None
+    names = [span.name for span in spans.get_finished_spans()]
+    assert len([name for name in names if name.startswith("chat ")]) == 1
+    assert names[-1] == "agent run"
 
 
 # --- plain use

@@ -48,7 +48,10 @@ _SETTINGS_TOLD: Final = (
 
 def instrument_model(model: Model, instrument: InstrumentationSettings | bool) -> Model:
     """The model with a span for each request; as it is if it is instrumented already, or if `instrument` is False."""
-    if isinstance(model, InstrumentedModel) or instrument is False:
+    inner = model
+    while isinstance(inner, WrapperModel) and not isinstance(inner, InstrumentedModel):
+        inner = inner.wrapped
+    if isinstance(inner, InstrumentedModel) or instrument is False:
         return model
     return InstrumentedModel(model, InstrumentationSettings() if instrument is True else instrument)
 
