@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from app.ai.exceptions import UserError
 from app.ai.models.model import Model
 from app.ai.models.parameters import ModelRequestParameters
+from app.ai.models.request_context import ModelRequestContext
 from app.ai.models.streamed_response import StreamedResponse
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ __all__ = (
     "ALLOW_MODEL_REQUESTS",
     "KnownModelName",
     "Model",
+    "ModelRequestContext",
     "ModelRequestParameters",
     "StreamedResponse",
     "check_allow_model_requests",

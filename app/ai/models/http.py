@@ -16,6 +16,7 @@ from httpx_sse import EventSource, SSEError
 from app.ai.exceptions import ModelAPIError, ModelHTTPError, UnexpectedModelBehavior
 from app.ai.models.answers import error_body, read_json
 from app.ai.models.model import Model
+from app.ai.models.patience import Patience
 from app.ai.models.streamed_response import StreamedResponse
 from app.ai.profiles import ModelProfileSpec
 from app.ai.providers import Provider
@@ -143,7 +144,7 @@ class HTTPStreamedResponse(StreamedResponse):
     async def _data(self) -> AsyncGenerator[str]:
         """The data of each event, until the stream ends. ModelAPIError if it ends before the answer is complete."""
         try:
-            async with aclosing(self._server_sent()) as events:
+            async with aclosing(self._with_patience()) as events:
                 async for data in events:
                     yield data
         except httpx.TransportError as err:
@@ -156,6 +157,26 @@ class HTTPStreamedResponse(StreamedResponse):
             raise ModelAPIError(
                 self.requested_model, f"The stream of {self.requested_model} ended before the answer was complete"
             )
+
+    async def _with_patience(self) -> AsyncGenerator[str]:
+        """The data of each event. The connection's own timeout does not see a server that only sends signs of life."""
+        timeouts: Mapping[str, float | None] = self.http_response.request.extensions.get("timeout", {})
+        seconds = timeouts.get("read")
+        with Patience(seconds) as patience:
+            async with aclosing(self._server_sent()) as events:
+                try:
+                    while (data := await patience.wait(anext(events, None))) is not None:
+                        if not self._is_sign_of_life(data):
+                            patience.renew()
+                        yield data
+                except TimeoutError as err:
+                    raise ModelAPIError(
+                        self.requested_model, f"The stream of {self.requested_model} said nothing for {seconds:g} s"
+                    ) from err
+
+    def _is_sign_of_life(self, data: str) -> bool:
+        """Whether an event only says that the server is still there."""
+        return False
 
     async def _server_sent(self) -> AsyncGenerator[str]:
         try:

@@ -128,3 +128,36 @@ def normalised(path: str) -> str:
 def test_the_table_of_differences_is_explained():
     assert all(reason for api in APIS.values() for reason in api.EXPLAINED.values())
     assert json.dumps([api.EXPLAINED for api in APIS.values()])
+
+
+STREAMS = [
+    "anthropic/anthropic_mcp_servers_stream",
+    "azure/chat_responses_protocol_dialects_with_azure_gpt-5-nano_streams_responses",
+    "google/google_stream_usage_is_live_mid_stream",
+    "openai/run_stream_sync_streams_real_model",
+]
+
+
+@pytest.mark.parametrize("fault", ["status=503,retry_after=0.01", "status=429,retry_after=0.01", "latency=0.2"])
+@pytest.mark.parametrize("name", STREAMS)
+async def test_a_fault_before_the_answer_is_tried_again(name: str, fault: str):
+    scenario = traffic.load(name)
+    api, exchange = APIS[scenario["api"]], scenario["exchanges"][0]
+    with traffic.replay_server().ReplayServer(scenario, faults=[f"0:{fault}"]) as server:
+        async with make_model(scenario, server, exchange["request"]["json"]) as model:
+            await check_exchange(api, model, exchange, exchange["request"]["json"], [])
+        assert len(server.journal()) == (1 if "latency" in fault else 2)
+
+
+@pytest.mark.parametrize("fault", ["cut=20", "cut=400", "cut=400,reset=1", "stall=400,seconds=2"])
+@pytest.mark.parametrize("name", STREAMS)
+async def test_a_fault_inside_the_answer_is_a_failure_and_never_a_short_answer(name: str, fault: str):
+    scenario = traffic.load(name)
+    api, exchange = APIS[scenario["api"]], scenario["exchanges"][0]
+    with traffic.replay_server().ReplayServer(scenario, faults=[f"0:{fault}"]) as server:
+        async with make_model(scenario, server, exchange["request"]["json"]) as model:
+            asked: Asked = api.understood(exchange["request"]["json"], [])
+            asked.settings["timeout"] = 0.2
+            with pytest.raises(ModelAPIError):
+                await ask(model, asked, exchange["response"])
+        assert len(server.journal()) == 1

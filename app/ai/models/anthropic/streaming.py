@@ -29,6 +29,9 @@ class AnthropicStreamedResponse(HTTPStreamedResponse):
                 for event in self._take(read_json(data, self.requested_model)):
                     yield event
 
+    def _is_sign_of_life(self, data: str) -> bool:
+        return '"ping"' in data[:20]
+
     def _take(self, event: dict[str, Any]) -> list[ModelResponseStreamEvent]:
         try:
             match event.get("type"):
