@@ -123,9 +123,6 @@ if TYPE_CHECKING:
     from app.ai.loop import (
         ModelRequestNode as ModelRequestNode,
     )
-    from app.ai.loop import (
-        UserPromptNode as UserPromptNode,
-    )
     from app.ai.messages import (
         AgentStreamEvent as AgentStreamEvent,
     )
@@ -297,6 +294,9 @@ if TYPE_CHECKING:
     from app.ai.profiles import (
         ModelProfileSpec as ModelProfileSpec,
     )
+    from app.ai.prompt_node import (
+        UserPromptNode as UserPromptNode,
+    )
     from app.ai.run import (
         AgentRun as AgentRun,
     )
@@ -392,7 +392,7 @@ _EXPORTS = {
         SkipToolExecution SkipToolValidation UnexpectedModelBehavior UsageLimitExceeded UserError
     """,
     "app.ai.graph": "BaseNode End GraphRunContext",
-    "app.ai.loop": "CallToolsNode ModelRequestNode UserPromptNode",
+    "app.ai.loop": "CallToolsNode ModelRequestNode",
     "app.ai.messages": """
         AgentStreamEvent AudioUrl BinaryContent BinaryImage CachePoint CompactionPart DocumentUrl FilePart
         FileUrl FinalResultEvent FinishReason FunctionToolCallEvent FunctionToolResultEvent HandleResponseEvent
@@ -419,6 +419,7 @@ _EXPORTS = {
     "app.ai.concurrency": "AbstractConcurrencyLimiter AnyConcurrencyLimit ConcurrencyLimit ConcurrencyLimiter",
     "app.ai.models.concurrency": "ConcurrencyLimitedModel limit_model_concurrency",
     "app.ai.format_prompt": "format_as_xml",
+    "app.ai.prompt_node": "UserPromptNode",
 }
 _MODULE_OF = {name: module for module, names in _EXPORTS.items() for name in names.split()}
 

@@ -138,6 +138,18 @@ class DeferredToolRequests:
         return DeferredToolRequests(calls=calls, approvals=approvals, metadata=metadata)
 
 
+def answers_by_id(results: DeferredToolResults) -> dict[str, Any]:
+    """The answer to each call, decisions spelled out."""
+    decisions = {call_id: _decision(approval) for call_id, approval in results.approvals.items()}
+    return {**decisions, **results.calls}
+
+
+def _decision(approval: bool | ToolApproved | ToolDenied) -> ToolApproved | ToolDenied:
+    if isinstance(approval, bool):
+        return ToolApproved() if approval else ToolDenied()
+    return approval
+
+
 def _check_ids(what: str, given: Iterable[str], asked: list[ToolCallPart]) -> None:
     expected = {call.tool_call_id for call in asked}
     unknown = sorted(set(given) - expected)

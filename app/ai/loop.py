@@ -15,45 +15,40 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Generic, TypeAlias
+from typing import Any, Generic
 
 from pydantic import ValidationError
 
 from app.ai.agent_stream import AgentStream, ReadResponse, open_agent_stream
 from app.ai.callbacks import function_name
-from app.ai.deferred import DEFERRED_NOT_ALLOWED, DeferredToolRequests, DeferredToolResults
+from app.ai.deferred import DEFERRED_NOT_ALLOWED, DeferredToolRequests
 from app.ai.event_stream import Emit, EventStream, drain, feed_handler, ignore_event
 from app.ai.exceptions import ModelRetry, UserError
 from app.ai.graph import BaseNode, End
-from app.ai.history import open_calls, with_unique_call_ids
+from app.ai.history import with_unique_call_ids
 from app.ai.messages import (
     AgentStreamEvent,
     ModelRequest,
     ModelRequestPart,
     ModelResponse,
     RetryPromptPart,
-    SystemPromptPart,
     ThinkingPart,
     UserContent,
     UserPromptPart,
 )
 from app.ai.models import StreamedResponse
+from app.ai.models.request_context import ModelRequestContext
 from app.ai.models.wrapper import CompletedStreamedResponse
 from app.ai.output import OutputDataT
 from app.ai.output_processors import TextProcessor, run_output_validators
 from app.ai.request_preparation import (
-    dynamic_prompts,
-    dynamic_refs,
     messages_to_send,
     prepare_request,
-    system_prompt_parts,
-    with_dynamic_prompts,
 )
 from app.ai.response_handling import read_with_handler
 from app.ai.response_output import ResponseOutput
-from app.ai.responses import content_filtered, text_of, token_limit_reached
+from app.ai.responses import content_filtered, retry_parts, text_of, token_limit_reached
 from app.ai.result import FinalResult
-from app.ai.resume import resumed_answers
 from app.ai.run_context import AgentDepsT, RunContext
 from app.ai.run_state import (
     GraphAgentDeps,
@@ -75,94 +70,6 @@ class AgentNode(
     BaseNode[GraphAgentState, GraphAgentDeps[Any, Any], FinalResult[Any]], Generic[AgentDepsT, OutputDataT]
 ):
     """One kind of work in the agent loop."""
-
-
-@dataclass
-class UserPromptNode(AgentNode[AgentDepsT, OutputDataT]):
-    """Decides, from the prompt and the history, what the run begins with."""
-
-    user_prompt: str | Sequence[UserContent] | None
-    deferred_tool_results: DeferredToolResults | None = field(default=None, kw_only=True, repr=False)
-    instructions_functions: list[Callable[..., Any]] = field(default_factory=list[Callable[..., Any]], kw_only=True)
-    system_prompts: tuple[str, ...] = field(default=(), kw_only=True)
-    system_prompt_functions: list[Callable[..., Any]] = field(default_factory=list[Callable[..., Any]], kw_only=True)
-    system_prompt_dynamic_functions: dict[str, Callable[..., Any]] = field(
-        default_factory=dict[str, Callable[..., Any]], kw_only=True
-    )
-
-    async def run(self, ctx: RunState) -> ModelRequestNode[Any, Any] | CallToolsNode[Any, Any]:
-        await self._refresh_dynamic_prompts(ctx)
-        if self.deferred_tool_results is not None:
-            return await self._resume_open_calls(ctx, self.deferred_tool_results)
-        history = ctx.state.message_history
-        if self.user_prompt is None and history:
-            return await self._continue_history(ctx)
-        if history and isinstance(history[-1], ModelResponse) and open_calls(history):
-            raise UserError(
-                "The message_history ends with open tool calls, so it cannot take a new prompt: answer them by "
-                "`deferred_tool_results`, or close them by `app.ai.history.close_open_calls`"
-            )
-        return await self._ask(ctx)
-
-    async def _ask(self, ctx: RunState) -> ModelRequestNode[Any, Any]:
-        parts: list[ModelRequestPart] = [] if ctx.state.message_history else [*await self._system_prompts(ctx)]
-        if self.user_prompt is not None:
-            parts.append(UserPromptPart(self.user_prompt))
-        return ModelRequestNode(ModelRequest(parts))
-
-    async def _continue_history(self, ctx: RunState) -> ModelRequestNode[Any, Any] | CallToolsNode[Any, Any]:
-        last = ctx.state.message_history[-1]
-        if isinstance(last, ModelRequest):
-            ctx.state.message_history.pop()
-            ctx.deps.prompt = _prompt_of(last)
-            return ModelRequestNode(last, is_resuming=True)
-        if last.tool_calls or not ctx.deps.instructions:
-            await _enter_tool_phase(ctx)
-            return CallToolsNode(last)
-        return await self._ask(ctx)
-
-    async def _resume_open_calls(self, ctx: RunState, results: DeferredToolResults) -> CallToolsNode[Any, Any]:
-        response, answers = resumed_answers(ctx.state.message_history, results)
-        await _enter_tool_phase(ctx)
-        return CallToolsNode(
-            response, tool_call_results=answers, tool_call_metadata=results.metadata, user_prompt=self.user_prompt
-        )
-
-    async def _system_prompts(self, ctx: RunState) -> list[SystemPromptPart]:
-        if not self.system_prompt_functions:
-            return [SystemPromptPart(literal) for literal in self.system_prompts]
-        body = partial(
-            system_prompt_parts,
-            build_run_context(ctx),
-            self.system_prompts,
-            self.system_prompt_functions,
-            self.system_prompt_dynamic_functions,
-        )
-        return await ctx.deps.steps.callback("system_prompt", list[SystemPromptPart], body)
-
-    async def _refresh_dynamic_prompts(self, ctx: RunState) -> None:
-        history = ctx.state.message_history
-        known = self.system_prompt_dynamic_functions
-        functions = {ref: known[ref] for ref in sorted(dynamic_refs(history) & known.keys())}
-        if functions:
-            body = partial(dynamic_prompts, build_run_context(ctx), functions)
-            texts = await ctx.deps.steps.callback("system_prompt", dict[str, str], body)
-            history[:] = with_dynamic_prompts(history, texts)
-
-
-async def _enter_tool_phase(ctx: RunState) -> None:
-    """Make the tools known when a run begins with the tool calls of its history."""
-    ctx.deps.tool_manager = await ctx.deps.tool_manager.for_run_step(build_run_context(ctx))
-
-
-def _prompt_of(request: ModelRequest) -> str | Sequence[UserContent] | None:
-    contents = [part.content for part in request.parts if isinstance(part, UserPromptPart)]
-    if len(contents) <= 1:
-        return contents[0] if contents else None
-    prompt: list[UserContent] = []
-    for content in contents:
-        prompt += [content] if isinstance(content, str) else content
-    return prompt
 
 
 @dataclass
@@ -219,7 +126,8 @@ class ModelRequestNode(AgentNode[AgentDepsT, OutputDataT]):
             partial(self._send, ctx, run_context, read),
         )
         ctx.state.max_tokens = (prepared.model_settings or {}).get("max_tokens")
-        return self._finish_step(ctx, prepared.message, response)
+        _keep_prepared(ctx, prepared)
+        return self._finish_step(ctx, prepared, response)
 
     async def _begin_step(self, ctx: RunState) -> None:
         state, deps = ctx.state, ctx.deps
@@ -241,38 +149,64 @@ class ModelRequestNode(AgentNode[AgentDepsT, OutputDataT]):
         prepared: PreparedRequest,
     ) -> ModelResponse:
         assert prepared.parameters is not None, "a replayed request is not sent"
-        model = ctx.deps.model
-        messages = messages_to_send(ctx, prepared)
         # What was prepared is in the history already while the answer is on its way.
-        ctx.state.message_history[-1] = prepared.message
+        _keep_prepared(ctx, prepared)
+        if prepared.answer is not None:
+            return with_unique_call_ids(prepared.answer)
+        model = prepared.model or ctx.deps.model
+        request = ModelRequestContext(
+            model, list(ctx.state.message_history), prepared.model_settings, prepared.parameters
+        )
+        run_context = replace(run_context, model_settings=prepared.model_settings)
+        ask = partial(self._request, ctx, run_context, read)
+        if not ctx.deps.capability.capabilities:
+            response = await ask(request)
+        else:
+            response, retry = await ctx.deps.capability.request_model(run_context, request, ask)
+            prepared.retry = retry and retry.message
+        # Before it is recorded, so that a record never holds two calls with one id.
+        return with_unique_call_ids(response)
+
+    async def _request(
+        self, ctx: RunState, run_context: RunContext[Any], read: ReadResponse | None, request: ModelRequestContext
+    ) -> ModelResponse:
+        model, settings, parameters = request.model, request.model_settings, request.model_request_parameters
+        messages = messages_to_send(model, request.messages)
         if read is None or not ctx.deps.steps.streams(model):
-            response = await model.request(messages, prepared.model_settings, prepared.parameters)
-            return with_unique_call_ids(response)
-        async with model.request_stream(messages, prepared.model_settings, prepared.parameters, run_context) as stream:
+            return await model.request(messages, settings, parameters)
+        async with model.request_stream(messages, settings, parameters, run_context) as stream:
             self._count_request(ctx)
             await read(run_context, stream)
-            # Before it is recorded, so that a record never holds two calls with one id.
-            return with_unique_call_ids(stream.get())
+            return stream.get()
 
-    def _finish_step(self, ctx: RunState, request: ModelRequest, response: ModelResponse) -> CallToolsNode[Any, Any]:
+    def _finish_step(
+        self, ctx: RunState, prepared: PreparedRequest, response: ModelResponse
+    ) -> CallToolsNode[Any, Any]:
         state = ctx.state
-        self.request = request
+        self.request = prepared.message
         response = replace(
             response,
             run_id=response.run_id or state.run_id,
             conversation_id=response.conversation_id or state.conversation_id,
         )
-        state.message_history[-1:] = [request, response]
+        state.message_history.append(response)
         self._count_request(ctx)
         state.usage.incr(response.usage)
         ctx.deps.usage_limits.check_tokens(state.usage)
-        return CallToolsNode(response)
+        return CallToolsNode(response, retry=prepared.retry)
 
     def _count_request(self, ctx: RunState) -> None:
         # A streamed request counts from the moment the stream opens; a replayed one was not sent at all.
         if not self._counted:
             self._counted = True
             ctx.state.usage.requests += 1
+
+
+def _keep_prepared(ctx: RunState, prepared: PreparedRequest) -> None:
+    """Put the request as it was prepared into the history. Doing it again changes nothing more."""
+    if prepared.history is not None:
+        ctx.state.message_history[:-1] = prepared.history
+    ctx.state.message_history[-1] = prepared.message
 
 
 @dataclass
@@ -285,6 +219,8 @@ class CallToolsNode(AgentNode[AgentDepsT, OutputDataT]):
     tool_call_metadata: Mapping[str, Any] | None = field(default=None, kw_only=True, repr=False)
     user_prompt: str | Sequence[UserContent] | None = field(default=None, kw_only=True, repr=False)
     """A prompt to send with the answers."""
+    retry: str | None = field(default=None, kw_only=True, repr=False)
+    """Why hooks found the response not good enough."""
     _next: ModelRequestNode[AgentDepsT, OutputDataT] | End[FinalResult[OutputDataT]] | None = field(
         default=None, init=False, repr=False, compare=False
     )
@@ -320,6 +256,8 @@ class CallToolsNode(AgentNode[AgentDepsT, OutputDataT]):
 
     async def _settle(self, ctx: RunState, emit: Emit) -> ModelRequestNode[Any, Any] | End[FinalResult[Any]]:
         response = self.model_response
+        if self.retry is not None:
+            return self._retry(ctx, *retry_parts(response, self.retry))
         if response.tool_calls:
             return await self._answer_calls(ctx, emit)
         has_content = any(not isinstance(part, ThinkingPart) for part in response.parts)
@@ -377,6 +315,7 @@ class CallToolsNode(AgentNode[AgentDepsT, OutputDataT]):
             emit=emit,
             answers=self.tool_call_results,
             answers_metadata=self.tool_call_metadata or {},
+            capability=deps.capability,
         )
 
     # Responses without tool calls
@@ -394,7 +333,7 @@ class CallToolsNode(AgentNode[AgentDepsT, OutputDataT]):
         processor = ctx.deps.output_schema.text_processor(ctx.deps.model.profile)
         if processor is not None and (text := self._earlier_text(ctx)):
             return await self._process_text(ctx, processor, text)
-        return None if response.parts else self._retry(ctx, None)
+        return None if response.parts else self._retry(ctx)
 
     def _earlier_text(self, ctx: RunState) -> str | None:
         """What the model said beside earlier tool calls of this run; it may think that this was its answer."""
@@ -419,7 +358,7 @@ class CallToolsNode(AgentNode[AgentDepsT, OutputDataT]):
                 output = await body()
             return await self._end_with(ctx, output)
         except (ValidationError, ModelRetry) as err:
-            return self._retry(ctx, RetryPromptPart(describe_problem(err)), err)
+            return self._retry(ctx, RetryPromptPart(describe_problem(err)), cause=err)
 
     async def _end_with(self, ctx: RunState, output: Any) -> ModelRequestNode[Any, Any] | End[FinalResult[Any]]:
         deps = ctx.deps
@@ -432,26 +371,18 @@ class CallToolsNode(AgentNode[AgentDepsT, OutputDataT]):
                 deps.output_schema.result_type,
             )
         except ModelRetry as err:
-            return self._retry(ctx, RetryPromptPart(describe_problem(err)), err)
+            return self._retry(ctx, RetryPromptPart(describe_problem(err)), cause=err)
         return _end(ctx, FinalResult(output), [])
 
     def _retry(
-        self, ctx: RunState, part: RetryPromptPart | None, cause: Exception | None = None
+        self, ctx: RunState, *parts: RetryPromptPart, cause: Exception | None = None
     ) -> ModelRequestNode[Any, Any]:
-        """Ask again; without a part, the same conversation once more."""
+        """Ask again; without parts, the same conversation once more."""
         budget = ctx.deps.max_output_retries
         if ctx.state.output_retries_used >= budget:
             raise budget_exceeded(output_retries_exceeded(budget), self.model_response) from cause
         ctx.state.output_retries_used += 1
-        return ModelRequestNode(ModelRequest([part] if part else []))
-
-
-AgentRunNode: TypeAlias = (
-    UserPromptNode[AgentDepsT, OutputDataT]
-    | ModelRequestNode[AgentDepsT, OutputDataT]
-    | CallToolsNode[AgentDepsT, OutputDataT]
-)
-"""Any node of the loop."""
+        return ModelRequestNode(ModelRequest(list(parts)))
 
 
 def _end(ctx: RunState, result: FinalResult[Any], parts: list[ModelRequestPart]) -> End[FinalResult[Any]]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from app.ai.callbacks import call_with_optional_context, function_name, resolve
-from app.ai.exceptions import UserError
+from app.ai.exceptions import SkipModelRequest, UserError
 from app.ai.history import merge_messages
 from app.ai.messages import (
     InstructionPart,
@@ -18,9 +18,10 @@ from app.ai.messages import (
     ModelRequestPart,
     SystemPromptPart,
 )
-from app.ai.models import ModelRequestParameters
+from app.ai.models import Model, ModelRequestParameters
+from app.ai.models.request_context import ModelRequestContext
 from app.ai.run_context import RunContext
-from app.ai.run_state import AgentModelSettings, RunState
+from app.ai.run_state import AgentModelSettings, RunState, stamp_request
 from app.ai.settings import ModelSettings, merge_model_settings
 from app.ai.steps import PreparedRequest
 from app.ai.tools import ToolDefinition
@@ -37,13 +38,38 @@ async def prepare_request(run: RunState, ctx: RunContext[Any], request: ModelReq
     prepared = PreparedRequest(message, settings, _parameters(run, parts))
     if run.deps.usage_limits.count_tokens_before_request:
         await _check_counted_tokens(run, prepared)
-    return prepared
+    return await _with_hooks(run, ctx, prepared) if run.deps.capability.capabilities else prepared
 
 
-def messages_to_send(run: RunState, prepared: PreparedRequest) -> list[ModelMessage]:
-    """The history with the newest request as it was prepared, in the form that providers want."""
-    messages = merge_messages([*run.state.message_history[:-1], prepared.message])
-    return run.deps.model.prepare_messages(messages)
+def messages_to_send(model: Model, messages: Sequence[ModelMessage]) -> list[ModelMessage]:
+    """Messages in the form that providers want."""
+    return model.prepare_messages(merge_messages(messages))
+
+
+async def _with_hooks(run: RunState, ctx: RunContext[Any], prepared: PreparedRequest) -> PreparedRequest:
+    assert prepared.parameters is not None, "a request that was just prepared has parameters"
+    history = run.state.message_history[:-1]
+    context = ModelRequestContext(
+        run.deps.model, [*history, prepared.message], prepared.model_settings, prepared.parameters
+    )
+    try:
+        context = await run.deps.capability.before_model_request(ctx, context)
+    except SkipModelRequest as skip:
+        return replace(prepared, answer=skip.response)
+    *earlier, newest = context.messages or [None]
+    if not isinstance(newest, ModelRequest):
+        raise UserError("The messages that a history processor or hook gives must end in a request")
+    if newest is not prepared.message:
+        newest = replace(newest, instructions=newest.instructions or prepared.message.instructions)
+        newest = stamp_request(newest, run.state)
+    unchanged = len(earlier) == len(history) and all(new is old for new, old in zip(earlier, history, strict=True))
+    return PreparedRequest(
+        newest,
+        context.model_settings,
+        context.model_request_parameters,
+        model=context.model,
+        history=None if unchanged else [message for message in earlier if message is not None],
+    )
 
 
 async def _merge_settings(ctx: RunContext[Any], layers: Sequence[AgentModelSettings[Any]]) -> ModelSettings | None:
@@ -84,9 +110,8 @@ def _with_return_schema(definition: ToolDefinition) -> ToolDefinition:
 
 async def _check_counted_tokens(run: RunState, prepared: PreparedRequest) -> None:
     assert prepared.parameters is not None, "a request that was just prepared has parameters"
-    counted = await run.deps.model.count_tokens(
-        messages_to_send(run, prepared), prepared.model_settings, prepared.parameters
-    )
+    messages = messages_to_send(run.deps.model, [*run.state.message_history[:-1], prepared.message])
+    counted = await run.deps.model.count_tokens(messages, prepared.model_settings, prepared.parameters)
     usage = copy(run.state.usage)
     usage.incr(counted)
     run.deps.usage_limits.check_before_request(usage)

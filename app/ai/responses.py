@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from app.ai.exceptions import ContentFilterError, UnexpectedModelBehavior
-from app.ai.messages import CompactionPart, ModelMessagesTypeAdapter, ModelResponse, NativeToolCallPart, TextPart
+from app.ai.messages import (
+    CompactionPart,
+    ModelMessagesTypeAdapter,
+    ModelResponse,
+    NativeToolCallPart,
+    RetryPromptPart,
+    TextPart,
+)
 
 
 def text_of(response: ModelResponse) -> str:
@@ -20,6 +27,16 @@ def text_of(response: ModelResponse) -> str:
             case _:
                 pass
     return text or summary
+
+
+def retry_parts(response: ModelResponse, reason: str) -> list[RetryPromptPart]:
+    """The retry of a whole response; each of its tool calls needs an answer of its own."""
+    if not response.tool_calls:
+        return [RetryPromptPart(reason)]
+    return [
+        RetryPromptPart(reason, tool_name=call.tool_name, tool_call_id=call.tool_call_id)
+        for call in response.tool_calls
+    ]
 
 
 def token_limit_reached(response: ModelResponse, max_tokens: int | None) -> UnexpectedModelBehavior:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from app.ai.deferred import DeferredToolResults, ToolApproved, ToolDenied
+from app.ai.deferred import DeferredToolResults, answers_by_id
 from app.ai.exceptions import UserError
 from app.ai.history import last_response, open_calls
 from app.ai.messages import ModelMessage, ModelResponse
@@ -24,17 +24,10 @@ def resumed_answers(
     expected = [call.tool_call_id for call in open_calls(history)]
     if not expected:
         raise UserError("deferred_tool_results were given, but no tool call of the message_history is open")
-    answers: dict[str, Any] = {call_id: _decision(approval) for call_id, approval in results.approvals.items()}
-    answers |= results.calls
+    answers = answers_by_id(results)
     if set(answers) != set(expected):
         raise UserError(
             "deferred_tool_results must answer exactly the open tool calls: "
             f"expected {sorted(expected)}, got {sorted(answers)}"
         )
     return response, answers
-
-
-def _decision(approval: bool | ToolApproved | ToolDenied) -> ToolApproved | ToolDenied:
-    if isinstance(approval, bool):
-        return ToolApproved() if approval else ToolDenied()
-    return approval

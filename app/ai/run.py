@@ -9,14 +9,15 @@ from typing import Any, Generic, Literal, TypeAlias
 from app.ai.exceptions import UserError
 from app.ai.graph import End
 from app.ai.history import last_response, with_output_tool_return
-from app.ai.loop import AgentRunNode, CallToolsNode, ModelRequestNode, UserPromptNode
+from app.ai.loop import CallToolsNode, ModelRequestNode
 from app.ai.messages import ModelMessage, ModelMessagesTypeAdapter, ModelResponse
 from app.ai.output import OutputDataT
 from app.ai.pending import EnqueueContent, PendingMessagePriority
+from app.ai.prompt_node import AgentRunNode, UserPromptNode
 from app.ai.reprs import repr_without_defaults
 from app.ai.result import FinalResult
 from app.ai.run_context import AgentDepsT
-from app.ai.run_state import GraphAgentState, RunState
+from app.ai.run_state import GraphAgentState, RunState, build_run_context
 from app.ai.stamps import CallableTimestamp
 from app.ai.usage import RunUsage
 
@@ -63,6 +64,18 @@ class AgentRun(Generic[AgentDepsT, OutputDataT]):
             await self._refresh_metadata()
         self.next_node = successor
         return self.next_node
+
+    async def to_end(self) -> AgentRunResult[OutputDataT]:
+        """Run all nodes, with the hooks of the whole run."""
+
+        async def go_on() -> AgentRunResult[OutputDataT]:
+            async for _ in self:
+                pass
+            assert self.result is not None, "a run that has been iterated has a result"
+            return self.result
+
+        capability = self.ctx.deps.capability
+        return await (capability.run(build_run_context(self.ctx), go_on) if capability.capabilities else go_on())
 
     async def end(self, result: FinalResult[OutputDataT]) -> None:
         """End the run here with this result, as when its output was taken from a stream."""

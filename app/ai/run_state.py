@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 
+from app.ai.capabilities.combined import CombinedCapability
 from app.ai.event_stream import EventStreamHandler
 from app.ai.graph import GraphRunContext
 from app.ai.instructions import Instructions
@@ -66,6 +67,7 @@ class GraphAgentDeps(Generic[AgentDepsT, OutputDataT]):
     validation_context: Any
     tool_manager: ToolManager
     steps: Steps
+    capability: CombinedCapability[AgentDepsT] = field(default_factory=CombinedCapability[AgentDepsT])
     event_stream_handler: EventStreamHandler[AgentDepsT] | None = None
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from app.ai.messages import ModelRequest, ModelResponse, ToolCallPart
+    from app.ai.messages import ModelMessage, ModelRequest, ModelResponse, ToolCallPart
     from app.ai.models import Model, ModelRequestParameters
     from app.ai.run_context import RunContext
     from app.ai.settings import ModelSettings
@@ -27,6 +27,14 @@ class PreparedRequest:
     model_settings: ModelSettings | None
     parameters: ModelRequestParameters | None
     """The tools and output of the request; None when the request comes from a record."""
+    model: Model | None = None
+    """The model to ask, if hooks chose another one than the run's."""
+    history: list[ModelMessage] | None = None
+    """What hooks made of the messages before this one, if they changed them."""
+    answer: ModelResponse | None = None
+    """What hooks answered in the model's place."""
+    retry: str | None = None
+    """Why hooks found the response not good enough; known once there is one."""
 
 
 class Steps:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
-from app.ai.deferred import DeferredToolRequests, ToolApproved
+from app.ai.capabilities.combined import CombinedCapability
+from app.ai.deferred import DeferredToolRequests, DeferredToolResults, ToolApproved, answers_by_id
 from app.ai.event_stream import Emit
 from app.ai.exceptions import ApprovalRequired, CallDeferred, ModelRetry, ToolRetryError, UnexpectedModelBehavior
 from app.ai.messages import (
@@ -67,6 +68,7 @@ class ToolPhase:
     usage: RunUsage
     usage_limits: UsageLimits
     emit: Emit
+    capability: CombinedCapability[Any] = field(default_factory=CombinedCapability[Any])
     answers: Mapping[str, ToolAnswer] | None = None
     """What a resumed run was given for the open calls, by id; calls without an answer are done already."""
     answers_metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -85,10 +87,12 @@ class ToolPhase:
         """Answer all calls."""
         if self.answers is not None:
             await self._answer_resumed_calls(self.answers)
+            await self._answer_deferred_calls()
             return
         await self._answer_output_calls(self._calls("output"))
         await self._answer_function_calls(self._calls("function", "unknown"))
         await self._defer_calls(self._calls("external", "unapproved"))
+        await self._answer_deferred_calls()
 
     def _calls(self, *kinds: str) -> list[ToolCallPart]:
         return [call for call in self.response.tool_calls if self.manager.kind_of(call) in kinds]
@@ -254,6 +258,20 @@ class ToolPhase:
         (self.deferred.calls if kind == "external" else self.deferred.approvals).append(call)
         if metadata is not None:
             self.deferred.metadata[call.tool_call_id] = metadata
+
+    async def _answer_deferred_calls(self) -> None:
+        """Let the run's capabilities answer what was deferred; what they leave open stays deferred."""
+        requests = self.deferred
+        if not self.capability.overrides("handle_deferred_tool_calls") or not (requests.calls or requests.approvals):
+            return
+        body = partial(self.capability.handle_deferred_tool_calls, self.ctx, requests=requests)
+        results = await self.steps.callback("handle_deferred_tool_calls", DeferredToolResults | None, body)
+        if results is None:
+            return
+        requests.build_results(calls=results.calls, approvals=results.approvals, metadata=results.metadata)
+        self.deferred = requests.remaining(results) or DeferredToolRequests()
+        self.answers_metadata = results.metadata
+        await self._answer_resumed_calls(answers_by_id(results))
 
     # Calls that were answered outside the run
 

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from app.ai.exceptions import ApprovalRequired, CallDeferred, ModelRetry
-from app.ai.messages import ModelRequest, ModelResponse, ToolReturn, ToolReturnContent
+from app.ai.messages import ModelMessagesTypeAdapter, ModelRequest, ModelResponse, ToolReturn, ToolReturnContent
 from app.ai.steps import PreparedRequest
 from app.durable.failures import ResultNotSerializable
 from app.durable.serializer import to_json
@@ -26,7 +26,10 @@ _tool_return: TypeAdapter[ToolReturn] = TypeAdapter(ToolReturn)
 
 def request_json(request: PreparedRequest) -> Envelope:
     """A request as its model step shows it."""
-    return {"message": _request.dump_python(request.message, mode="json"), "settings": to_json(request.model_settings)}
+    shown = {"message": _request.dump_python(request.message, mode="json"), "settings": to_json(request.model_settings)}
+    if request.history is not None:
+        shown["history"] = ModelMessagesTypeAdapter.dump_python(request.history, mode="json")
+    return shown
 
 
 def response_json(response: ModelResponse) -> Envelope:
@@ -37,7 +40,13 @@ def response_json(response: ModelResponse) -> Envelope:
 def read_request(recorded: Envelope) -> PreparedRequest:
     """The request of a recorded model step; its tool definitions were not needed again and are not recorded."""
     message = _request.validate_python(recorded["message"])
-    return PreparedRequest(message=message, model_settings=recorded["settings"], parameters=None)
+    history = recorded.get("history")
+    return PreparedRequest(
+        message=message,
+        model_settings=recorded["settings"],
+        parameters=None,
+        history=None if history is None else ModelMessagesTypeAdapter.validate_python(history),
+    )
 
 
 def read_response(recorded: Envelope) -> ModelResponse:

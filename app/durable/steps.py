@@ -76,12 +76,14 @@ class DurableSteps(Steps):
                 response = await send(request)
             if not self.streams(ctx.model):
                 _emit_parts(events, response)
-            return {"outcome": "returned", "response": envelopes.response_json(response)}
+            retry = {} if request.retry is None else {"retry": request.retry}
+            return {"outcome": "returned", "response": envelopes.response_json(response), **retry}
 
         envelope = await self.journal.perform(plan, ask)
         if (failure := failure_of(envelope)) is not None:
             raise failure
         request = prepared[0] if prepared else envelopes.read_request(envelope["request"])
+        request.retry = envelope.get("retry")
         return request, envelopes.read_response(envelope["response"])
 
     def streams(self, model: Model) -> bool:

@@ -18,11 +18,12 @@ from app.ai.agent.streaming import stream_run
 from app.ai.event_stream import EventStream, EventStreamHandler
 from app.ai.exceptions import UserError
 from app.ai.graph import End
-from app.ai.loop import CallToolsNode, ModelRequestNode, UserPromptNode
+from app.ai.loop import CallToolsNode, ModelRequestNode
 from app.ai.messages import AgentStreamEvent, UserContent
 from app.ai.models import KnownModelName, Model
 from app.ai.output import OutputDataT, OutputSpec
 from app.ai.output_schema import output_schema
+from app.ai.prompt_node import UserPromptNode
 from app.ai.result import FinalResult, StreamedRunResult, StreamedRunResultSync
 from app.ai.run import AgentRun, AgentRunResult, AgentRunResultEvent
 from app.ai.run_context import AgentDepsT, RunContext
@@ -145,10 +146,7 @@ class AbstractAgent(Generic[AgentDepsT, OutputDataT], ABC):
         self._infer_name(inspect.currentframe(), options)
         async with self.iter(user_prompt, output_type=output_type, **options) as run:
             run.ctx.deps.event_stream_handler = event_stream_handler or self.event_stream_handler
-            async for _ in run:
-                pass
-        assert run.result is not None, "a run that has been iterated has a result"
-        return run.result
+            return await run.to_end()
 
     @overload
     def run_sync(

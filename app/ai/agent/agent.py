@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import NoneType, TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, overload
 from weakref import WeakKeyDictionary
 
 from typing_extensions import Unpack
@@ -19,6 +19,8 @@ from app.ai.agent.abstract import AbstractAgent, RunOutputDataT
 from app.ai.agent.options import AgentMetadata, AgentRetries, OverrideOptions, RunOptions
 from app.ai.agent.spec import AgentSpec, SpecFormat, SpecOptions
 from app.ai.agent.start import start_run
+from app.ai.capabilities import AgentCapability, CombinedCapability
+from app.ai.capabilities.combined import as_capability
 from app.ai.concurrency import AnyConcurrencyLimit, as_limiter
 from app.ai.event_stream import EventStreamHandler
 from app.ai.exceptions import UserError
@@ -35,7 +37,15 @@ from app.ai.settings import ModelSettings
 from app.ai.template import TemplateStr
 from app.ai.tool_phase import EndStrategy
 from app.ai.tools import Tool, ToolFuncEither, ToolOptions
-from app.ai.toolsets import AbstractToolset, AgentToolset, CombinedToolset, DynamicToolset, FunctionToolset, ToolsetFunc
+from app.ai.toolsets import (
+    AbstractToolset,
+    AgentToolset,
+    CombinedToolset,
+    DynamicToolset,
+    FunctionToolset,
+    ToolsetFunc,
+    as_toolset,
+)
 from app.ai.usage import RunUsage
 
 if TYPE_CHECKING:
@@ -78,6 +88,7 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
         metadata: AgentMetadata[AgentDepsT] | None = None,
         tool_timeout: float | None = None,
         max_concurrency: AnyConcurrencyLimit = None,
+        capabilities: Sequence[AgentCapability[AgentDepsT]] | None = None,
         instrument: InstrumentationSettings | bool | None = None,
         event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
     ):
@@ -108,7 +119,10 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
         self.system_prompt_functions: list[Callable[..., Any]] = []
         self.dynamic_prompt_functions: dict[str, Callable[..., Any]] = {}
         self.function_toolset = self.make_function_toolset(tools)
-        self._user_toolsets = [_as_toolset(toolset) for toolset in toolsets or ()]
+        self.root_capability = CombinedCapability[Any]([as_capability(capability) for capability in capabilities or ()])
+        """All capabilities of the agent."""
+        added = [capability.get_toolset() for capability in self.root_capability.capabilities]
+        self._user_toolsets = [as_toolset(toolset) for toolset in (*(toolsets or ()), *added) if toolset is not None]
         self._overrides: ContextVar[OverrideOptions[Any]] = ContextVar("agent_overrides")
         # Connections belong to an event loop, and an agent defined in a module may serve several.
         self._opened: WeakKeyDictionary[AbstractEventLoop, _Opened] = WeakKeyDictionary()
@@ -370,7 +384,3 @@ def _budgets(retries: int | AgentRetries | None) -> tuple[int, int]:
     if unknown := sorted(budgets.keys() - {"tools", "output"}):
         raise UserError(f"`retries` knows the keys 'tools' and 'output', not {unknown}")
     return budgets.get("tools", 1), budgets.get("output", 1)
-
-
-def _as_toolset(toolset: AgentToolset[Any]) -> AbstractToolset[Any]:
-    return cast("AbstractToolset[Any]", toolset) if isinstance(toolset, AbstractToolset) else DynamicToolset(toolset)

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeAlias
 
 from typing_extensions import TypedDict, TypeVar
 
+from app.ai.capabilities import AgentCapability
 from app.ai.deferred import DeferredToolResults
 from app.ai.instructions import AgentInstructions
 from app.ai.messages import ModelMessage
@@ -58,6 +59,8 @@ class RunOptions(TypedDict, Generic[DepsT], total=False):
     """Whether an agent without a name takes that of the caller's variable."""
     toolsets: Sequence[AbstractToolset[DepsT]] | None
     """Toolsets besides the agent's."""
+    capabilities: Sequence[AgentCapability[DepsT]] | None
+    """Capabilities besides the agent's."""
 
 
 class OverrideOptions(TypedDict, Generic[DepsT], total=False):

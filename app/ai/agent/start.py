@@ -9,31 +9,35 @@ from typing import TYPE_CHECKING, Any
 
 from app.ai.agent.options import AgentRetries, OverrideOptions, RunOptions
 from app.ai.callbacks import resolve
+from app.ai.capabilities.combined import CombinedCapability, as_capability
+from app.ai.capabilities.hooked import with_hooks
 from app.ai.capture import take_captured_messages
 from app.ai.concurrency import slot
 from app.ai.exceptions import UserError
 from app.ai.graph import GraphRunContext
 from app.ai.history import tidy_history
 from app.ai.ids import uuid7
-from app.ai.instructions import Instructions
-from app.ai.loop import UserPromptNode
+from app.ai.instructions import AgentInstructions, Instructions
 from app.ai.messages import ModelMessage, UserContent
 from app.ai.models import Model, infer_model
 from app.ai.output import OutputSpec
 from app.ai.output_schema import OutputSchema, output_schema
 from app.ai.pending import PendingMessages
+from app.ai.prompt_node import UserPromptNode
 from app.ai.run import AgentRun
 from app.ai.run_state import AgentModelSettings, GraphAgentDeps, GraphAgentState, RunState, build_run_context
 from app.ai.settings import ToolChoice
 from app.ai.steps import Steps, current_steps
 from app.ai.tool_manager import ToolManager
-from app.ai.toolsets import AbstractToolset, CombinedToolset
+from app.ai.toolsets import AbstractToolset, CombinedToolset, PreparedToolset, as_toolset
 from app.ai.usage import RunUsage, UsageLimits
 
 if TYPE_CHECKING:
     from app.ai.agent.agent import Agent
     from app.ai.instrumentation.settings import InstrumentationSettings
 
+
+_TOOL_HOOKS = ("before_tool_execute", "after_tool_execute", "wrap_tool_execute", "on_tool_execute_error")
 
 _NO_ENQUEUE = (
     "A durable run cannot enqueue messages from inside a recorded step: after a crash they would be lost. "
@@ -74,6 +78,7 @@ async def _started(
         state.metadata = await _metadata(agent, run, options)
 
     await refresh_metadata()
+    await _settle_capabilities(agent, run, options)
     async with await _run_toolset(agent, run, options) as toolset:
         deps.tool_manager = replace(deps.tool_manager, toolset=toolset)
         first = UserPromptNode[Any, Any](
@@ -152,6 +157,21 @@ def _deps(
     )
 
 
+async def _settle_capabilities(agent: Agent[Any, Any], run: RunState, options: RunOptions[Any]) -> None:
+    """Let the capabilities of the run add their instructions and settings."""
+    deps, overrides = run.deps, agent.overrides
+    extra = [as_capability(capability) for capability in options.get("capabilities") or ()]
+    if not (agent.root_capability.capabilities or extra):
+        return
+    configured = CombinedCapability[Any]([*agent.root_capability.capabilities, *extra])
+    deps.capability = await configured.for_run(build_run_context(run))
+    added = deps.capability.capabilities
+    if "instructions" not in overrides:
+        deps.instructions = _instructions(agent, options, overrides, [item.get_instructions() for item in added])
+    if "model_settings" not in overrides:
+        deps.model_settings = _settings_layers(agent, options, overrides, [item.get_model_settings() for item in added])
+
+
 def _model(agent: Agent[Any, Any], options: RunOptions[Any], overrides: OverrideOptions[Any]) -> Model:
     model = overrides.get("model") or options.get("model") or agent.model
     if model is None:
@@ -168,9 +188,12 @@ def _model(agent: Agent[Any, Any], options: RunOptions[Any], overrides: Override
 
 
 def _settings_layers(
-    agent: Agent[Any, Any], options: RunOptions[Any], overrides: OverrideOptions[Any]
+    agent: Agent[Any, Any],
+    options: RunOptions[Any],
+    overrides: OverrideOptions[Any],
+    added: Sequence[AgentModelSettings[Any] | None] = (),
 ) -> list[AgentModelSettings[Any]]:
-    layers = [agent.model_settings, options.get("model_settings")]
+    layers = [agent.model_settings, *added, options.get("model_settings")]
     if "model_settings" in overrides:
         layers = [overrides["model_settings"]]
     for layer in layers:
@@ -183,10 +206,15 @@ def _settings_layers(
     return [layer for layer in layers if layer is not None]
 
 
-def _instructions(agent: Agent[Any, Any], options: RunOptions[Any], overrides: OverrideOptions[Any]) -> Instructions:
+def _instructions(
+    agent: Agent[Any, Any],
+    options: RunOptions[Any],
+    overrides: OverrideOptions[Any],
+    added: Sequence[AgentInstructions[Any]] = (),
+) -> Instructions:
     if "instructions" in overrides:
         return Instructions.of(overrides["instructions"])
-    own, extra = agent.own_instructions, Instructions.of(options.get("instructions"))
+    own, extra = agent.own_instructions, Instructions.of(*added, options.get("instructions"))
     return Instructions([*own.literals, *extra.literals], [*own.functions, *extra.functions])
 
 
@@ -221,12 +249,29 @@ async def _metadata(agent: Agent[Any, Any], run: RunState, options: RunOptions[A
 
 
 async def _run_toolset(agent: Agent[Any, Any], run: RunState, options: RunOptions[Any]) -> AbstractToolset[Any]:
-    extra = () if "toolsets" in agent.overrides else options.get("toolsets") or ()
-    combined = CombinedToolset([*agent.toolsets, *extra])
-    toolset = run.deps.steps.wrap_toolset(await combined.for_run(build_run_context(run)))
+    steps, capability = run.deps.steps, run.deps.capability
+    extra = [] if "toolsets" in agent.overrides else [*(options.get("toolsets") or ()), *_added_toolsets(agent, run)]
+    combined: AbstractToolset[Any] = CombinedToolset([*agent.toolsets, *extra])
+    for item in reversed(capability.capabilities):
+        combined = item.get_wrapper_toolset(combined) or combined
+    toolset = await combined.for_run(build_run_context(run))
+    if any(map(capability.overrides, _TOOL_HOOKS)):
+        toolset = with_hooks(toolset, capability, recorded=steps.records)
+    toolset = steps.wrap_toolset(toolset)
     if (settings := agent.instrumentation) is not None:
         from app.ai.instrumentation.toolset import InstrumentedToolset  # brings OpenTelemetry
 
         toolset = InstrumentedToolset(toolset, settings)
-    output_tools = run.deps.output_schema.toolset
+    if capability.overrides("prepare_tools"):
+        toolset = PreparedToolset(toolset, capability.prepare_tools)
+    output_tools: AbstractToolset[Any] | None = run.deps.output_schema.toolset
+    if output_tools and capability.overrides("prepare_output_tools"):
+        output_tools = PreparedToolset(output_tools, capability.prepare_output_tools)
     return CombinedToolset([output_tools, toolset]) if output_tools else toolset
+
+
+def _added_toolsets(agent: Agent[Any, Any], run: RunState) -> list[AbstractToolset[Any]]:
+    """The toolsets of capabilities that are not known before the run."""
+    known = agent.root_capability.capabilities
+    added = [item.get_toolset() for item in run.deps.capability.capabilities if item not in known]
+    return [as_toolset(toolset) for toolset in added if toolset is not None]

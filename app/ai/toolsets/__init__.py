@@ -1,6 +1,6 @@
 """Toolsets: collections of tools, and wrappers that change how a run sees them."""
 
-from typing import TypeAlias
+from typing import Any, TypeAlias, cast
 
 from app.ai.run_context import AgentDepsT
 from app.ai.toolsets.abstract import AbstractToolset, SchemaValidatorProt, ToolsetTool
@@ -17,6 +17,12 @@ from app.ai.toolsets.wrapper import WrapperToolset
 
 AgentToolset: TypeAlias = AbstractToolset[AgentDepsT] | ToolsetFunc[AgentDepsT]
 """A toolset, or a function that chooses one."""
+
+
+def as_toolset(toolset: AgentToolset[Any]) -> AbstractToolset[Any]:
+    """A toolset, also of a function that chooses one."""
+    return cast("AbstractToolset[Any]", toolset) if isinstance(toolset, AbstractToolset) else DynamicToolset(toolset)
+
 
 __all__ = (
     "AbstractToolset",
@@ -35,4 +41,5 @@ __all__ = (
     "ToolsetFunc",
     "ToolsetTool",
     "WrapperToolset",
+    "as_toolset",
 )

@@ -1,0 +1,41 @@
+"""Capabilities: what can be added to agents, by itself or packed up for reuse."""
+
+from app.ai.capabilities.abstract import (
+    AbstractCapability,
+    AgentCapability,
+    CapabilityFunc,
+    WrapModelRequestHandler,
+    WrapRunHandler,
+    WrapToolExecuteHandler,
+)
+from app.ai.capabilities.combined import CombinedCapability
+from app.ai.capabilities.ready_made import (
+    HandleDeferredToolCalls,
+    HistoryProcessor,
+    PrepareOutputTools,
+    PrepareTools,
+    ProcessHistory,
+    ReinjectSystemPrompt,
+    Thinking,
+    ThreadExecutor,
+    Toolset,
+)
+
+__all__ = (
+    "AbstractCapability",
+    "AgentCapability",
+    "CapabilityFunc",
+    "CombinedCapability",
+    "HandleDeferredToolCalls",
+    "HistoryProcessor",
+    "PrepareOutputTools",
+    "PrepareTools",
+    "ProcessHistory",
+    "ReinjectSystemPrompt",
+    "Thinking",
+    "ThreadExecutor",
+    "Toolset",
+    "WrapModelRequestHandler",
+    "WrapRunHandler",
+    "WrapToolExecuteHandler",
+)
