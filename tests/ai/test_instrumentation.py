@@ -337,6 +337,8 @@ def test_an_unknown_version_is_refused() -> None:
     version: Any = 6
     with pytest.raises(UserError, match="version 6"):
         InstrumentationSettings(version=version)
+    with pytest.raises(UserError, match="version 1"):
+        InstrumentationSettings(event_mode="logs")
 
 
 def test_agents_without_instrumentation_do_not_load_opentelemetry() -> None:

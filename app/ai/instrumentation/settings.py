@@ -41,11 +41,18 @@ class InstrumentationSettings:
         include_binary_content: bool = True,
         include_content: bool = True,
         version: InstrumentationVersion = DEFAULT_INSTRUMENTATION_VERSION,
+        event_mode: Literal["attributes", "logs"] = "attributes",
+        logger_provider: Any = None,
         use_aggregated_usage_attribute_names: bool = False,
     ):
-        """Providers default to those that the program set globally. Without content, the structure stays."""
+        """Providers default to those that the program set globally. Without content, the structure stays.
+
+        `event_mode` and `logger_provider` belong to version 1, whose events are no more: `UserError`.
+        """
         if version not in (2, 3, 4, 5):
             raise UserError(f"There is no instrumentation version {version} here; use 2, 3, 4 or 5")
+        if event_mode == "logs" or logger_provider is not None:
+            raise UserError("Events as logs belong to instrumentation version 1; from 2 on messages are attributes")
         self.include_binary_content = include_binary_content
         self.include_content = include_content
         self.version: InstrumentationVersion = version
