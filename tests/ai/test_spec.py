@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from app.ai import Agent, AgentSpec, TemplateStr
+from app.ai.capabilities import AbstractCapability
 from app.ai.exceptions import UserError
 from app.ai.messages import ModelRequest
 from app.ai.models.test import TestModel
@@ -104,6 +105,58 @@ async def test_templates_are_checked_against_the_schema_of_dependencies() -> Non
 async def test_templates_also_serve_agents_in_code() -> None:
     agent = Agent(TestModel(), deps_type=User, instructions=TemplateStr[User]("For {{name}}.", deps_type=User))
     assert instructions_of(await agent.run("hi", deps=User("Cy"))) == "For Cy."
+
+
+class Polite(AbstractCapability[Any]):
+    """A capability of the application."""
+
+    def __init__(self, word: str = "please", times: int = 1):
+        self.text = " ".join([word] * times)
+
+    def get_instructions(self) -> str:
+        return self.text
+
+
+@pytest.mark.parametrize(
+    ("entry", "text"),
+    [
+        ("Polite", "please"),
+        ({"Polite": "kindly"}, "kindly"),
+        ({"Polite": {"word": "hey", "times": 2}}, "hey hey"),
+        ({"name": "Polite", "arguments": {"times": 3}}, "please please please"),
+        ({"name": "Polite"}, "please"),
+    ],
+)
+async def test_a_spec_names_capabilities_with_their_arguments(entry: Any, text: str) -> None:
+    agent = Agent.from_spec({"model": "test", "capabilities": [entry]}, custom_capability_types=[Polite])
+    assert instructions_of(await agent.run("hi")) == text
+
+
+async def test_capabilities_of_spec_and_arguments_add_up() -> None:
+    agent = Agent.from_spec(
+        {"model": "test", "capabilities": ["Polite"]},
+        custom_capability_types=[Polite],
+        capabilities=[Polite("and thanks")],
+    )
+    assert instructions_of(await agent.run("hi")) == "please\nand thanks"
+
+
+async def test_built_in_capabilities_need_no_registration() -> None:
+    agent = Agent.from_spec({"model": "test", "capabilities": [{"Thinking": "high"}, "ReinjectSystemPrompt"]})
+    assert len(agent.root_capability.capabilities) == 2
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("Plite", "no capability 'Plite'.*there are Polite, ReinjectSystemPrompt, Thinking"),
+        ({"Polite": {"volume": 1}}, "'Polite' of the agent spec does not take.*volume"),
+        ({"Polite": 1, "Thinking": 2}, "a name or `{name: arguments}`"),
+    ],
+)
+def test_a_wrong_capability_is_named(entry: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Agent.from_spec({"model": "test", "capabilities": [entry]}, custom_capability_types=[Polite])
 
 
 @pytest.mark.parametrize("suffix", ["yaml", "yml", "json"])

@@ -6,12 +6,15 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import NoneType
-from typing import Any, Literal, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from typing_extensions import TypedDict
 
 from app.ai.agent.options import AgentMetadata, AgentRetries
+from app.ai.agent.spec_capabilities import capabilities_of
+from app.ai.capabilities import AbstractCapability, AgentCapability
+from app.ai.concurrency import AnyConcurrencyLimit
 from app.ai.event_stream import EventStreamHandler
 from app.ai.exceptions import UserError
 from app.ai.instructions import AgentInstructions, Instructions
@@ -22,6 +25,9 @@ from app.ai.template import TemplateStr, text_or_template
 from app.ai.tool_phase import EndStrategy
 from app.ai.tools import Tool, ToolFuncEither
 from app.ai.toolsets import AgentToolset
+
+if TYPE_CHECKING:
+    from app.ai.instrumentation.settings import InstrumentationSettings
 
 SpecFormat: TypeAlias = Literal["yaml", "json"]
 
@@ -50,6 +56,12 @@ class SpecOptions(TypedDict, total=False):
     end_strategy: EndStrategy | None
     metadata: AgentMetadata[Any] | None
     tool_timeout: float | None
+    max_concurrency: AnyConcurrencyLimit
+    instrument: "InstrumentationSettings | bool | None"
+    capabilities: Sequence[AgentCapability[Any]] | None
+    """Added to those of the spec."""
+    custom_capability_types: Sequence[type[AbstractCapability[Any]]]
+    """Capabilities that the spec may name besides the built-in ones."""
     event_stream_handler: EventStreamHandler[Any] | None
 
 
@@ -77,6 +89,10 @@ class AgentSpec(BaseModel):
     tool_timeout: float | None = None
     """Seconds that a tool call may take."""
     metadata: dict[str, Any] | None = None
+    instrument: bool | None = None
+    """Whether runs are told to OpenTelemetry."""
+    capabilities: list[str | dict[str, Any]] = Field(default_factory=list[str | dict[str, Any]])
+    """Each a name, or one with its arguments: `{Thinking: high}`."""
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -122,6 +138,7 @@ class AgentSpec(BaseModel):
         if self.model is None and options.get("model") is None:
             raise UserError("The agent spec has no `model`; write one into it, or give `model`")
         given = {name: value for name, value in options.items() if value is not None}
+        custom = given.pop("custom_capability_types", ())
         from_spec = {
             "model": self.model,
             "name": self.name,
@@ -130,6 +147,7 @@ class AgentSpec(BaseModel):
             "end_strategy": self.end_strategy,
             "tool_timeout": self.tool_timeout,
             "metadata": self.metadata,
+            "instrument": self.instrument,
         }
         return {
             **from_spec,
@@ -137,6 +155,7 @@ class AgentSpec(BaseModel):
             "deps_type": deps_type,
             "output_type": self._output_type(given.get("output_type", str)),
             "instructions": self._instructions(deps_type, given.get("instructions")),
+            "capabilities": [*capabilities_of(self.capabilities, custom), *given.get("capabilities", ())],
             "model_settings": merge_model_settings(
                 cast("ModelSettings | None", self.model_settings), given.get("model_settings")
             ),
