@@ -17,6 +17,7 @@ from dbos import StepReservation
 from pydantic import TypeAdapter
 
 from app.ai.exceptions import ModelRetry
+from app.ai.instrumentation.marks import within_step
 from app.ai.messages import AgentStreamEvent, ModelResponse, PartEndEvent, PartStartEvent, ToolCallPart
 from app.ai.models import Model
 from app.ai.run_context import RunContext
@@ -72,7 +73,7 @@ class DurableSteps(Steps):
             request = await prepare()
             prepared.append(request)
             plan.head["request"] = envelopes.request_json(request)
-            with _live(events):
+            with _live(events), within_step(plan.step, events.attempt):
                 response = await send(request)
             if not self.streams(ctx.model):
                 _emit_parts(events, response)
