@@ -33,7 +33,7 @@ class Usage(BaseModel):
     completion_tokens: int | None = None
     prompt_cache_hit_tokens: int | None = None
     cached_tokens: int | None = None
-    cost: float | dict[str, Any] | None = None
+    cost: Any = None
     prompt_tokens_details: TokenDetails | None = None
     completion_tokens_details: TokenDetails | None = None
 
@@ -119,9 +119,9 @@ class AnswerHead(ProviderAnswer):
     created: float | None = None
     usage: Usage | None = None
     x_groq: GroqUsage | None = None
-    provider: str | None = None
-    citations: list[Any] | None = None
-    search_results: list[Any] | None = None
+    provider: Any = None
+    citations: Any = None
+    search_results: Any = None
 
     @property
     def given_usage(self) -> Usage | None:
@@ -160,11 +160,14 @@ class Chunk(AnswerHead):
 
 _FINISH_REASONS: Mapping[str, FinishReason] = {
     "stop": "stop",
+    "eos": "stop",
     "length": "length",
+    "model_length": "length",
     "tool_calls": "tool_call",
     "function_call": "tool_call",
     "content_filter": "content_filter",
     "error": "error",
+    "insufficient_system_resource": "error",
 }
 
 
