@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from app.ai import Agent, BinaryContent, ImageUrl, ModelRetry, RequestUsage, RunContext, TemplateStr
+from app.ai.capabilities import Instrumentation
 from app.ai.exceptions import ApprovalRequired, UserError
 from app.ai.messages import ModelResponse, TextPart, ThinkingPart, ToolCallPart
 from app.ai.models.instrumented import InstrumentationSettings, InstrumentedModel, instrument_model
@@ -323,6 +324,12 @@ async def test_all_agents_that_do_not_say_otherwise_are_instrumented(
     assert telescope.spans == {}
     await Agent(TestModel(), name="open", description=TemplateStr("An agent")).run("go")
     assert telescope.attributes("agent run")["gen_ai.agent.description"] == "An agent"
+
+
+async def test_an_agent_can_be_given_instrumentation_as_a_capability(telescope: Telescope) -> None:
+    await Agent(TestModel(), name="able", capabilities=[Instrumentation(telescope.settings())]).run("go")
+    assert list(telescope.spans) == ["chat test", "agent run"]
+    assert Agent.from_spec({"model": "test", "capabilities": ["Instrumentation"]}).instrumentation is not None
 
 
 async def test_a_model_alone_can_be_instrumented(telescope: Telescope) -> None:

@@ -19,7 +19,7 @@ from app.ai.agent.abstract import AbstractAgent, RunOutputDataT
 from app.ai.agent.options import AgentMetadata, AgentRetries, OverrideOptions, RunOptions
 from app.ai.agent.spec import AgentSpec, SpecFormat, SpecOptions
 from app.ai.agent.start import start_run
-from app.ai.capabilities import AgentCapability, CombinedCapability
+from app.ai.capabilities import AgentCapability, CombinedCapability, Instrumentation
 from app.ai.capabilities.combined import as_capability
 from app.ai.concurrency import AnyConcurrencyLimit, as_limiter
 from app.ai.event_stream import EventStreamHandler
@@ -155,7 +155,10 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
     @property
     def instrumentation(self) -> InstrumentationSettings | None:
         """What the next run tells OpenTelemetry; None for nothing."""
-        instrument = self._instrument_all if self.instrument is None else self.instrument
+        own = next((item for item in self.root_capability.capabilities if isinstance(item, Instrumentation)), None)
+        instrument = self.instrument if own is None else own.settings or True
+        if instrument is None:
+            instrument = self._instrument_all
         if isinstance(instrument, bool):
             if not instrument:
                 return None

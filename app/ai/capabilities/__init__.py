@@ -9,13 +9,16 @@ from app.ai.capabilities.abstract import (
     WrapToolExecuteHandler,
 )
 from app.ai.capabilities.combined import CombinedCapability
+from app.ai.capabilities.instrumentation import Instrumentation
 from app.ai.capabilities.ready_made import (
     HandleDeferredToolCalls,
     HistoryProcessor,
+    IncludeToolReturnSchemas,
     PrepareOutputTools,
     PrepareTools,
     ProcessHistory,
     ReinjectSystemPrompt,
+    SetToolMetadata,
     Thinking,
     ThreadExecutor,
     Toolset,
@@ -28,10 +31,13 @@ __all__ = (
     "CombinedCapability",
     "HandleDeferredToolCalls",
     "HistoryProcessor",
+    "IncludeToolReturnSchemas",
+    "Instrumentation",
     "PrepareOutputTools",
     "PrepareTools",
     "ProcessHistory",
     "ReinjectSystemPrompt",
+    "SetToolMetadata",
     "Thinking",
     "ThreadExecutor",
     "Toolset",

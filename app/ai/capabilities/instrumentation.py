@@ -1,0 +1,20 @@
+"""Instrumentation as a capability."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.ai.capabilities.abstract import AbstractCapability
+from app.ai.run_context import AgentDepsT
+
+if TYPE_CHECKING:
+    from app.ai.instrumentation.settings import InstrumentationSettings
+
+
+@dataclass
+class Instrumentation(AbstractCapability[AgentDepsT]):
+    """Tells an agent's runs to OpenTelemetry; it must be among the agent's own capabilities, not those of a run."""
+
+    settings: InstrumentationSettings | None = None
+    """None for the default ones."""
