@@ -340,6 +340,9 @@ if TYPE_CHECKING:
         CombinedToolset as CombinedToolset,
     )
     from app.ai.toolsets import (
+        DeferredLoadingToolset as DeferredLoadingToolset,
+    )
+    from app.ai.toolsets import (
         DynamicToolset as DynamicToolset,
     )
     from app.ai.toolsets import (
@@ -352,6 +355,9 @@ if TYPE_CHECKING:
         FunctionToolset as FunctionToolset,
     )
     from app.ai.toolsets import (
+        IncludeReturnSchemasToolset as IncludeReturnSchemasToolset,
+    )
+    from app.ai.toolsets import (
         PrefixedToolset as PrefixedToolset,
     )
     from app.ai.toolsets import (
@@ -359,6 +365,9 @@ if TYPE_CHECKING:
     )
     from app.ai.toolsets import (
         RenamedToolset as RenamedToolset,
+    )
+    from app.ai.toolsets import (
+        SetMetadataToolset as SetMetadataToolset,
     )
     from app.ai.toolsets import (
         ToolsetFunc as ToolsetFunc,
@@ -411,9 +420,9 @@ _EXPORTS = {
     "app.ai.template": "TemplateStr",
     "app.ai.tools": "ObjectJsonSchema RunContext Tool ToolDefinition",
     "app.ai.toolsets": """
-        AbstractToolset AgentToolset ApprovalRequiredToolset CombinedToolset DynamicToolset ExternalToolset
-        FilteredToolset FunctionToolset PrefixedToolset PreparedToolset RenamedToolset ToolsetFunc ToolsetTool
-        WrapperToolset
+        AbstractToolset AgentToolset ApprovalRequiredToolset CombinedToolset DeferredLoadingToolset DynamicToolset
+        ExternalToolset FilteredToolset FunctionToolset IncludeReturnSchemasToolset PrefixedToolset PreparedToolset
+        RenamedToolset SetMetadataToolset ToolsetFunc ToolsetTool WrapperToolset
     """,
     "app.ai.usage": "RequestUsage RunUsage UsageLimits",
     "app.ai.concurrency": "AbstractConcurrencyLimiter AnyConcurrencyLimit ConcurrencyLimit ConcurrencyLimiter",

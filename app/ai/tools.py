@@ -287,7 +287,7 @@ class Tool(Generic[AgentDepsT]):
             timeout=self.timeout,
         )
         if not self.include_return_schema:
-            return definition
+            return replace(definition, include_return_schema=self.include_return_schema)
         return replace(definition, return_schema=self.function_schema.return_schema, include_return_schema=True)
 
     async def prepare_tool_def(self, ctx: RunContext[AgentDepsT]) -> ToolDefinition | None:

@@ -24,6 +24,7 @@ from app.ai import (
     UserError,
     WrapperToolset,
 )
+from app.ai.capabilities import IncludeToolReturnSchemas, SetToolMetadata
 from app.ai.models.test import TestModel
 from tests.ai.scripted import call, scripted
 
@@ -313,3 +314,56 @@ async def test_what_a_tool_returned_is_in_the_history():
     (message,) = [message for message in script.requests[1][2:] if isinstance(message, ModelRequest)]
     (part,) = message.parts
     assert isinstance(part, ToolReturnPart) and part.content == "forecast: sun in Rome"
+
+
+def shout(text: str) -> str:
+    """Say it louder."""
+    return text.upper()
+
+
+def count(text: str) -> int:
+    """Count the letters."""
+    return len(text)
+
+
+async def offered(agent: Agent[None, str]) -> dict[str, ToolDefinition]:
+    """The definitions that a run of the agent offers."""
+    model = TestModel(call_tools=[])
+    await agent.run("go", model=model)
+    assert model.last_model_request_parameters is not None
+    return {tool.name: tool for tool in model.last_model_request_parameters.function_tools}
+
+
+async def test_metadata_is_added_to_that_of_the_tools():
+    toolset = FunctionToolset([shout], metadata={"a": 1, "b": 1}).with_metadata(b=2, c=3)
+    tools = await offered(Agent(toolsets=[toolset.prefixed("x")]))
+    assert tools["x_shout"].metadata == {"a": 1, "b": 2, "c": 3}
+
+
+async def test_the_model_is_told_what_tools_return_unless_they_say_no():
+    toolset = FunctionToolset[None]([shout])
+    toolset.add_function(count, include_return_schema=False)
+    tools = await offered(Agent(toolsets=[toolset.include_return_schemas()]))
+    assert tools["shout"].return_schema == {"type": "string"}
+    assert "Returns:" in (tools["shout"].description or "") and "Returns:" not in (tools["count"].description or "")
+
+
+async def test_tools_may_stay_hidden_until_searched_for():
+    tools = await offered(Agent(toolsets=[FunctionToolset([shout, count]).defer_loading(["count"])]))
+    assert {name: tool.defer_loading for name, tool in tools.items()} == {"shout": False, "count": True}
+    tools = await offered(Agent(toolsets=[FunctionToolset([shout, count]).defer_loading()]))
+    assert all(tool.defer_loading for tool in tools.values())
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [["count"], {"size": [1]}, lambda ctx, tool_def: tool_def.name == "count"],
+    ids=["names", "data", "func"],
+)
+async def test_capabilities_choose_tools_by_name_metadata_or_function(selector: Any):
+    toolset = FunctionToolset[None]([shout])
+    toolset.add_function(count, metadata={"size": [1], "b": 2})
+    capabilities = [SetToolMetadata[None](tools=selector, chosen=True), IncludeToolReturnSchemas[None](selector)]
+    tools = await offered(Agent(toolsets=[toolset], capabilities=capabilities))
+    assert tools["count"].metadata == {"size": [1], "b": 2, "chosen": True} and tools["shout"].metadata is None
+    assert tools["count"].include_return_schema and not tools["shout"].include_return_schema

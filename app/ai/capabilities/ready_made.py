@@ -13,6 +13,7 @@ from app.ai.messages import ModelMessage, ModelRequest, SystemPromptPart
 from app.ai.run_context import AgentDepsT, RunContext
 from app.ai.settings import ModelSettings, ThinkingLevel
 from app.ai.threads import use_executor
+from app.ai.toolsets import AbstractToolset, IncludeReturnSchemasToolset, SetMetadataToolset, ToolSelector
 
 if TYPE_CHECKING:
     from app.ai.deferred import DeferredToolRequests, DeferredToolResults
@@ -130,6 +131,31 @@ class ThreadExecutor(AbstractCapability[AgentDepsT]):
     async def wrap_run(self, ctx: RunContext[AgentDepsT], *, handler: WrapRunHandler) -> AgentRunResult[Any]:
         with use_executor(self.executor):
             return await handler()
+
+
+@dataclass(init=False)
+class SetToolMetadata(AbstractCapability[AgentDepsT]):
+    """Adds metadata to the tools, all or those selected."""
+
+    tools: ToolSelector[AgentDepsT]
+    metadata: dict[str, Any]
+
+    def __init__(self, *, tools: ToolSelector[AgentDepsT] = "all", **metadata: Any):
+        self.tools = tools
+        self.metadata = metadata
+
+    def get_wrapper_toolset(self, toolset: AbstractToolset[AgentDepsT]) -> AbstractToolset[AgentDepsT]:
+        return SetMetadataToolset(toolset, self.metadata, self.tools)
+
+
+@dataclass
+class IncludeToolReturnSchemas(AbstractCapability[AgentDepsT]):
+    """Tells the model what the tools return, all or those selected."""
+
+    tools: ToolSelector[AgentDepsT] = "all"
+
+    def get_wrapper_toolset(self, toolset: AbstractToolset[AgentDepsT]) -> AbstractToolset[AgentDepsT]:
+        return IncludeReturnSchemasToolset(toolset, self.tools)
 
 
 def _has_system_prompt(message: ModelMessage) -> bool:

@@ -13,10 +13,13 @@ from app.ai.tools import ToolDefinition
 
 if TYPE_CHECKING:
     from app.ai.toolsets.approval_required import ApprovalRequiredToolset
+    from app.ai.toolsets.deferred_loading import DeferredLoadingToolset
     from app.ai.toolsets.filtered import FilteredToolset
+    from app.ai.toolsets.include_return_schemas import IncludeReturnSchemasToolset
     from app.ai.toolsets.prefixed import PrefixedToolset
     from app.ai.toolsets.prepared import PreparedToolset
     from app.ai.toolsets.renamed import RenamedToolset
+    from app.ai.toolsets.set_metadata import SetMetadataToolset
 
 
 ToolsetInstructions: TypeAlias = str | InstructionPart | Sequence[str | InstructionPart] | None
@@ -61,6 +64,8 @@ class ToolsetTool(Generic[AgentDepsT]):
     """Looks at the validated arguments; takes the context first and may raise `ModelRetry`."""
     idempotent: bool = False
     """Whether a call whose outcome is unknown may simply be made again."""
+    return_schema: dict[str, Any] | None = None
+    """The schema of what the tool returns, if it is known."""
 
 
 class AbstractToolset(ABC, Generic[AgentDepsT]):
@@ -161,3 +166,21 @@ class AbstractToolset(ABC, Generic[AgentDepsT]):
         if approval_required_func is None:
             return ApprovalRequiredToolset(self)
         return ApprovalRequiredToolset(self, approval_required_func)
+
+    def with_metadata(self, **metadata: Any) -> SetMetadataToolset[AgentDepsT]:
+        """The same tools with this metadata added."""
+        from app.ai.toolsets.set_metadata import SetMetadataToolset
+
+        return SetMetadataToolset(self, metadata)
+
+    def include_return_schemas(self) -> IncludeReturnSchemasToolset[AgentDepsT]:
+        """The same tools, and the model is told what they return."""
+        from app.ai.toolsets.include_return_schemas import IncludeReturnSchemasToolset
+
+        return IncludeReturnSchemasToolset(self)
+
+    def defer_loading(self, tool_names: Sequence[str] | None = None) -> DeferredLoadingToolset[AgentDepsT]:
+        """The same tools, all or those named hidden until the model searches for them."""
+        from app.ai.toolsets.deferred_loading import DeferredLoadingToolset
+
+        return DeferredLoadingToolset(self, None if tool_names is None else frozenset(tool_names))

@@ -130,6 +130,7 @@ class FunctionToolset(AbstractToolset[AgentDepsT]):
                 args_validator=tool.function_schema.validator,
                 args_validator_func=tool.args_validator,
                 idempotent=tool.idempotent,
+                return_schema=tool.function_schema.return_schema,
                 call_func=tool.function_schema.call,
                 timeout=definition.timeout if definition.timeout is not None else self.timeout,
             )
