@@ -7,13 +7,16 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from app.ai.messages import ModelMessage, ModelResponse, ModelResponseStreamEvent
 from app.ai.models import KnownModelName, Model, ModelRequestParameters, StreamedResponse, infer_model
 from app.ai.settings import ModelSettings
 from app.ai.sync_stream import LoopHost
 from app.ai.usage import RequestUsage
+
+if TYPE_CHECKING:
+    from app.ai.instrumentation.settings import InstrumentationSettings
 
 __all__ = (
     "StreamedResponseSync",
@@ -30,9 +33,10 @@ async def model_request(
     *,
     model_settings: ModelSettings | None = None,
     model_request_parameters: ModelRequestParameters | None = None,
+    instrument: InstrumentationSettings | bool | None = None,
 ) -> ModelResponse:
-    """Ask a model once and wait for the whole answer."""
-    asked = infer_model(model)
+    """Ask a model once and wait for the whole answer. `instrument` makes a span of it."""
+    asked = _instrumented(model, instrument)
     prepared = asked.prepare_messages(list(messages))
     return await asked.request(prepared, model_settings, model_request_parameters or ModelRequestParameters())
 
@@ -43,12 +47,13 @@ def model_request_sync(
     *,
     model_settings: ModelSettings | None = None,
     model_request_parameters: ModelRequestParameters | None = None,
+    instrument: InstrumentationSettings | bool | None = None,
 ) -> ModelResponse:
     """`model_request` without async."""
 
     async def ask_and_close() -> ModelResponse:
         # This loop ends with the request, so connections must not outlive it.
-        async with infer_model(model) as asked:
+        async with _instrumented(model, instrument) as asked:
             return await model_request(
                 asked,
                 messages,
@@ -65,9 +70,10 @@ def model_request_stream(
     *,
     model_settings: ModelSettings | None = None,
     model_request_parameters: ModelRequestParameters | None = None,
+    instrument: InstrumentationSettings | bool | None = None,
 ) -> AbstractAsyncContextManager[StreamedResponse]:
-    """Ask a model once and read the answer as it comes."""
-    asked = infer_model(model)
+    """Ask a model once and read the answer as it comes. `instrument` makes a span of it."""
+    asked = _instrumented(model, instrument)
     prepared = asked.prepare_messages(list(messages))
     return asked.request_stream(prepared, model_settings, model_request_parameters or ModelRequestParameters())
 
@@ -78,9 +84,10 @@ def model_request_stream_sync(
     *,
     model_settings: ModelSettings | None = None,
     model_request_parameters: ModelRequestParameters | None = None,
+    instrument: InstrumentationSettings | bool | None = None,
 ) -> StreamedResponseSync:
     """`model_request_stream` without async: a context manager around an iterator of events."""
-    return StreamedResponseSync(infer_model(model), messages, model_settings, model_request_parameters)
+    return StreamedResponseSync(_instrumented(model, instrument), messages, model_settings, model_request_parameters)
 
 
 class StreamedResponseSync:
@@ -150,3 +157,11 @@ class StreamedResponseSync:
         )
         async with self._model, stream as response:
             yield response
+
+
+def _instrumented(model: Model | KnownModelName, instrument: InstrumentationSettings | bool | None) -> Model:
+    if not instrument:
+        return infer_model(model)
+    from app.ai.models.instrumented import instrument_model  # brings OpenTelemetry
+
+    return instrument_model(infer_model(model), instrument)

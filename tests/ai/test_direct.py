@@ -37,6 +37,22 @@ def test_a_model_is_asked_without_async():
         model_request_stream_sync(MODEL, MESSAGES).get()
 
 
+def test_a_request_without_an_agent_may_be_a_span():
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    from app.ai.instrumentation.settings import InstrumentationSettings
+
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    settings = InstrumentationSettings(tracer_provider=provider)
+    assert model_request_sync(MODEL, MESSAGES, instrument=settings).text == "one two"
+    model_request_sync(MODEL, MESSAGES, instrument=False)
+    assert [span.name for span in exporter.get_finished_spans()] == ["chat test"]
+
+
 class User(BaseModel):
     name: str = Field(title="Name", description="What to call them")
     age: int | None = None
