@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from app.ai import Agent, AgentSpec, TemplateStr
-from app.ai.capabilities import AbstractCapability
+from app.ai.capabilities import AbstractCapability, SetToolMetadata, Thinking
 from app.ai.exceptions import UserError
 from app.ai.messages import ModelRequest
 from app.ai.models.test import TestModel
@@ -142,14 +142,16 @@ async def test_capabilities_of_spec_and_arguments_add_up() -> None:
 
 
 async def test_built_in_capabilities_need_no_registration() -> None:
-    agent = Agent.from_spec({"model": "test", "capabilities": [{"Thinking": "high"}, "ReinjectSystemPrompt"]})
-    assert len(agent.root_capability.capabilities) == 2
+    agent = Agent.from_spec(
+        {"model": "test", "capabilities": [{"Thinking": "high"}, {"SetToolMetadata": {"team": "sky"}}]}
+    )
+    assert agent.root_capability.capabilities == [Thinking("high"), SetToolMetadata(team="sky")]
 
 
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ("Plite", "no capability 'Plite'.*there are Instrumentation, Polite, ReinjectSystemPrompt, Thinking"),
+        ("Plite", "no capability 'Plite'.*there are IncludeToolReturnSchemas, .*Polite, .*Thinking"),
         ({"Polite": {"volume": 1}}, "'Polite' of the agent spec does not take.*volume"),
         ({"Polite": 1, "Thinking": 2}, "a name or `{name: arguments}`"),
     ],

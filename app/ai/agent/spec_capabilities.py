@@ -5,12 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 
-from app.ai.capabilities import AbstractCapability, Instrumentation, ReinjectSystemPrompt, Thinking
+from app.ai.capabilities import (
+    AbstractCapability,
+    IncludeToolReturnSchemas,
+    Instrumentation,
+    ReinjectSystemPrompt,
+    SetToolMetadata,
+    Thinking,
+)
 from app.ai.exceptions import UserError
 
 CapabilityType = type[AbstractCapability[Any]]
 
-BUILT_IN: Final[Sequence[CapabilityType]] = (Instrumentation, ReinjectSystemPrompt, Thinking)
+BUILT_IN: Final[Sequence[CapabilityType]] = (
+    IncludeToolReturnSchemas,
+    Instrumentation,
+    ReinjectSystemPrompt,
+    SetToolMetadata,
+    Thinking,
+)
 """Those whose arguments can be written down; the others take functions, so they are for agents in Python."""
 
 
