@@ -17,7 +17,9 @@ STEPS = {1: "list_tools", 2: "model", 3: "record", 4: "mcp", 5: "model-2"}
 """What each step of the `road` agent does, under the name of its effect where it has one."""
 EFFECTS = {2: "model-1", 3: "record", 4: "mcp", 5: "model-2"}
 PARALLEL = {3: 4, 4: 3}
-POINTS = ("before", "begun", "performed", "recorded")
+POINTS = ("begun", "performed", "recorded")
+KILLS = [(1, "before"), *((step, point) for step in STEPS for point in POINTS)]
+"""Each boundary (a step's `recorded` is the next one's `before`), and inside each step on both sides of its work."""
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +46,7 @@ async def refill(cluster: Cluster) -> None:
     await until(all_warm, "a run on each worker")
 
 
-@pytest.mark.parametrize("point", POINTS)
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(("step", "point"), KILLS)
 async def test_a_killed_worker_s_run_finishes_elsewhere(pair: Cluster, step: int, point: str) -> None:
     await refill(pair)
     before = pair.effect_counts()
@@ -76,7 +77,7 @@ async def test_a_killed_worker_s_run_finishes_elsewhere(pair: Cluster, step: int
     check_events(await pair.events(run_id), attempts)
 
 
-@pytest.mark.parametrize("point", POINTS[1:])
+@pytest.mark.parametrize("point", POINTS)
 @pytest.mark.parametrize("step", [1, 3])
 async def test_a_worker_killed_in_a_user_s_callback_repeats_only_that(pair: Cluster, step: int, point: str) -> None:
     """Steps 1 and 3 of `judge` are its system prompt function and its output function."""

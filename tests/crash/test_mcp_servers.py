@@ -14,7 +14,7 @@ import pytest
 from app.db.waits import Wait, decide
 from tests.crash.cluster import Cluster
 
-pytestmark = [pytest.mark.crash, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(120)]
 
 
 @pytest.fixture

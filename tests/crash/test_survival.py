@@ -15,7 +15,7 @@ from app.db.migrate import migrate
 from app.durable.migrations import migrate_dbos
 from tests.crash.cluster import Cluster, until
 
-pytestmark = [pytest.mark.crash, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(180)]
 
 
 async def test_a_frozen_worker_that_comes_back_stores_nothing(cluster: Cluster) -> None:
