@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -82,7 +83,8 @@ async def hurry() -> str:
 
 @clerk.tool
 async def stumble(ctx: RunContext[None]) -> str:
-    """Falls the first time."""
+    """Falls the first time, late enough for a sibling to be recorded: a failure interrupts what is still running."""
+    await asyncio.sleep(0.5)
     first = '"stumble"' not in Path(os.environ[EFFECTS]).read_text()
     effect("stumble", ctx.idempotency_key)
     if first:
