@@ -24,7 +24,6 @@ class NewRun:
 
     run_id: str
     input: RunInput
-    request_hash: str | None = None
     timeout_seconds: float | None = None
     forked_at_step: int | None = None
     """Of a fork: the first step that it does itself."""
@@ -74,7 +73,6 @@ class RunClient:
             "agent": run.input.agent,
             "agent_version": run.input.agent_version,
             "conversation_id": run.input.conversation_id,
-            "request_hash": run.request_hash,
         }
         if run.forked_at_step is not None:
             attributes["forked_at_step"] = run.forked_at_step
