@@ -70,7 +70,7 @@ clean: ## remove what the other verbs made in this directory
 	@$(PIP) --requirement requirements-dev.lock
 	@touch $@
 
-LOCK := .venv-lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --annotation-style line \
+LOCK := .venv-lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe --annotation-style line \
 	--no-emit-index-url --no-emit-find-links --no-emit-options --no-emit-trusted-host --build-deps-for editable
 
 lock: ## resolve pyproject.toml into requirements.lock and requirements-dev.lock; UPGRADE=--upgrade takes newer versions
