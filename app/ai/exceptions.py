@@ -17,7 +17,8 @@
     │       │   ├── ContentFilterError
     │       │   └── IncompleteToolCall
     │       └── ModelAPIError             the provider could not be reached
-    │           └── ModelHTTPError        the provider answered with an error status
+    │           ├── ModelHTTPError        the provider answered with an error status
+    │           └── ModelCoolingDown      the provider asked for a pause that is not over yet
     └── ExceptionGroup
         └── FallbackExceptionGroup        every model of a FallbackModel failed
 
@@ -27,6 +28,7 @@ All of them survive `pickle` with their arguments.
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from pydantic_core import core_schema
@@ -43,6 +45,7 @@ __all__ = (
     "FallbackExceptionGroup",
     "IncompleteToolCall",
     "ModelAPIError",
+    "ModelCoolingDown",
     "ModelHTTPError",
     "ModelRetry",
     "SkipModelRequest",
@@ -211,13 +214,16 @@ class ModelAPIError(AgentRunError):
     """A request to the provider failed before it answered."""
 
     model_name: str
+    retry_at: datetime | None
+    """When the provider wants to be asked again, if it said so."""
 
     def __init__(self, model_name: str, message: str):
         self.model_name = model_name
+        self.retry_at = None
         super().__init__(message)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.model_name, self.message)
+        return type(self), (self.model_name, self.message), {"retry_at": self.retry_at}
 
 
 class ModelHTTPError(ModelAPIError):
@@ -232,7 +238,18 @@ class ModelHTTPError(ModelAPIError):
         super().__init__(model_name, f"status_code: {status_code}, model_name: {model_name}, body: {body}")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.status_code, self.model_name, self.body)
+        return type(self), (self.status_code, self.model_name, self.body), {"retry_at": self.retry_at}
+
+
+class ModelCoolingDown(ModelAPIError):
+    """The provider was not asked: it has told this or another process to come back at `retry_at`."""
+
+    def __init__(self, model_name: str, retry_at: datetime):
+        super().__init__(model_name, f"The provider of {model_name} wants no requests before {retry_at.isoformat()}")
+        self.retry_at = retry_at
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.model_name, self.retry_at)
 
 
 class FallbackExceptionGroup(ExceptionGroup[Any]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from datetime import UTC, datetime
 
 import pytest
 
@@ -30,6 +31,7 @@ RETRY = RetryPromptPart("again", tool_name="t")
         exceptions.IncompleteToolCall("cut"),
         exceptions.ModelAPIError("gpt", "unreachable"),
         exceptions.ModelHTTPError(429, "gpt", {"message": "slow down"}),
+        exceptions.ModelCoolingDown("gpt", datetime(2026, 1, 2, tzinfo=UTC)),
     ],
     ids=lambda error: type(error).__name__,
 )

@@ -6,21 +6,21 @@ import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 from httpx_sse import EventSource, SSEError
 
-from app.ai.exceptions import ModelAPIError, ModelHTTPError, UnexpectedModelBehavior
+from app.ai.exceptions import ModelAPIError, ModelCoolingDown, ModelHTTPError, UnexpectedModelBehavior
 from app.ai.models.answers import error_body, read_json
 from app.ai.models.model import Model
 from app.ai.models.patience import Patience
 from app.ai.models.streamed_response import StreamedResponse
 from app.ai.profiles import ModelProfileSpec
 from app.ai.providers import Provider
-from app.ai.retries import send_with_retries
+from app.ai.retries import asked_pause, end_of_pause, send_with_retries
 from app.ai.settings import ModelSettings
 from app.ai.stamps import now_utc
 
@@ -86,8 +86,13 @@ class HTTPModel(Model):
         # Escaped, because half a surrogate pair in somebody's text has no UTF-8.
         content = json.dumps(body)
         all_headers = {**(headers or {}), **self._provider.headers, **settings.get("extra_headers", {})}
+        endpoint = f"{self._model_name} at {self.base_url}"
+        if (pause := await end_of_pause(endpoint)) is not None:
+            raise ModelCoolingDown(self._model_name, pause)
         try:
-            response = await send_with_retries(lambda: self._send(path, content, all_headers, settings.get("timeout")))
+            response = await send_with_retries(
+                lambda: self._send(path, content, all_headers, settings.get("timeout")), endpoint=endpoint
+            )
         except httpx.TransportError as err:
             raise ModelAPIError(self._model_name, f"Could not reach {self.base_url}: {describe(err)}") from err
         try:
@@ -116,7 +121,10 @@ class HTTPModel(Model):
             text = ""
         headers = response.headers
         request_id = next((str(headers[name]) for name in _REQUEST_ID_HEADERS if name in headers), None)
-        return ModelHTTPError(response.status_code, self._model_name, error_body(text, request_id))
+        error = ModelHTTPError(response.status_code, self._model_name, error_body(text, request_id))
+        if (pause := await asked_pause(response)) is not None:
+            error.retry_at = now_utc() + timedelta(seconds=pause)
+        return error
 
     async def __aenter__(self) -> Self:
         await self._provider.__aenter__()
