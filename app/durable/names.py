@@ -18,7 +18,7 @@ EVENT_CHANNEL: Final = "holdfast_events"
 WORKER_LOCK_NAMESPACE: Final = 0x486F6C64
 """First key of the two-int advisory lock that a worker holds for its life ("Hold")."""
 
-STEP_KINDS: Final = ("model", "tool", "mcp", "output", "decision", "callback", "list_tools")
+STEP_KINDS: Final = ("model", "tool", "mcp", "output", "decision", "callback", "list_tools", "sampling")
 OUTCOMES: Final = ("returned", "retry", "deferred", "failed", "unknown")
 STATE_EVENTS: Final = (
     "run_queued",
@@ -40,9 +40,18 @@ STEP_EVENTS: Final = (
     "function_tool_result",
     "tool_progress",
 )
-TABLES: Final = ("run_cursors", "run_events", "attempts", "approvals", "idempotency_keys", "workers", "api_keys")
+TABLES: Final = (
+    "run_cursors",
+    "run_events",
+    "attempts",
+    "approvals",
+    "idempotency_keys",
+    "workers",
+    "api_keys",
+    "tool_definitions",
+)
 VIEWS: Final = ("runs", "steps", "messages", "tool_calls")
-WAIT_KINDS: Final = ("approval", "external", "outcome_unknown")
+WAIT_KINDS: Final = ("approval", "external", "outcome_unknown", "input")
 
 MODEL_STEP: Final = "model"
 DECISION_STEP: Final = "decision"
@@ -56,6 +65,11 @@ def tool_step(tool: str) -> str:
 def mcp_step(tool: str) -> str:
     """Name of the step that calls a tool of an MCP server."""
     return f"mcp:{tool}"
+
+
+def sampling_step(tool: str) -> str:
+    """Name of the step in which a model answers what a tool of an MCP server asked it."""
+    return f"sampling:{tool}"
 
 
 def list_tools_step(toolset_id: str) -> str:

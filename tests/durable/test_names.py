@@ -19,7 +19,7 @@ def test_stored_names_are_what_they_have_always_been() -> None:
 
 
 def test_no_stored_name_has_been_removed() -> None:
-    assert {"model", "tool", "mcp", "output", "decision", "callback", "list_tools"} <= set(names.STEP_KINDS)
+    assert {"model", "tool", "mcp", "output", "decision", "callback", "list_tools", "sampling"} <= set(names.STEP_KINDS)
     assert {"returned", "retry", "deferred", "failed", "unknown"} <= set(names.OUTCOMES)
     assert {
         "run_queued",
@@ -41,8 +41,16 @@ def test_no_stored_name_has_been_removed() -> None:
         "tool_progress",
     } <= set(names.STEP_EVENTS)
     assert {"run_cursors", "run_events", "attempts", "approvals", "idempotency_keys", "workers"} <= set(names.TABLES)
+    assert "tool_definitions" in names.TABLES
     assert {"runs", "steps", "messages", "tool_calls"} <= set(names.VIEWS)
-    assert {"approval", "external", "outcome_unknown"} <= set(names.WAIT_KINDS)
+    assert {"approval", "external", "outcome_unknown", "input"} <= set(names.WAIT_KINDS)
+
+
+def test_the_names_of_steps_stay() -> None:
+    assert names.tool_step("pay") == "tool:pay"
+    assert names.mcp_step("pay") == "mcp:pay"
+    assert names.sampling_step("pay") == "sampling:pay"
+    assert names.list_tools_step("bank") == "list_tools:bank"
 
 
 def test_the_published_names_of_the_facade_stay() -> None:
