@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from app.cli.options import DEFAULT_URL, AsJson, Url, service_at, with_output
 from app.cli.render import answer, table
-from app.cli.runs import DEFAULT_URL, AsJson, Url, service_at
 
 _COLUMNS = ("name", "model", "output_type", "tools", "description")
 
 
+@with_output
 def agents(as_json: AsJson = False, url: Url = DEFAULT_URL) -> None:
     """The agents of the service."""
     with service_at(url) as client:

@@ -7,14 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
+from app.cli.options import DEFAULT_URL, AsJson, RunId, Url, service_at, with_output
 from app.cli.render import answer, table
-from app.cli.runs import DEFAULT_URL, AsJson, RunId, Url, service_at
 
 _COLUMNS = ("run_id", "tool_call_id", "kind", "tool", "args", "status", "requested_at", "decided_by")
 
 ToolCallId = Annotated[str, typer.Argument(metavar="TOOL_CALL_ID", help="As `holdfast approvals` shows it.")]
 
 
+@with_output
 def approvals(
     *,
     status: Annotated[str, typer.Option(help="open, decided or closed")] = "open",
@@ -31,6 +32,7 @@ def approvals(
         table(_COLUMNS, page["approvals"])
 
 
+@with_output
 def approve(
     run_id: RunId,
     tool_call_id: ToolCallId,
@@ -45,6 +47,7 @@ def approve(
     _decide(url, run_id, tool_call_id, body, as_json=as_json)
 
 
+@with_output
 def deny(
     run_id: RunId,
     tool_call_id: ToolCallId,
@@ -57,6 +60,7 @@ def deny(
     _decide(url, run_id, tool_call_id, body, as_json=as_json)
 
 
+@with_output
 def resume(
     run_id: RunId,
     tool_call_id: Annotated[str | None, typer.Argument(metavar="[TOOL_CALL_ID]")] = None,

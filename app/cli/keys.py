@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from app.cli.processes import EXIT_REFUSED, settings_or_exit
+from app.cli.options import EXIT_REFUSED, AsJson, with_output
+from app.cli.processes import settings_or_exit
 from app.cli.render import answer, note, table
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ _COLUMNS = ("name", "id", "scopes", "created_at", "expires_at", "revoked_at", "l
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 Name = Annotated[str, typer.Argument(metavar="NAME")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @commands.command("create")
@@ -44,6 +44,7 @@ def create(
 
 
 @commands.command("list")
+@with_output
 def list_keys(as_json: AsJson = False) -> None:
     """All keys, without their secrets."""
     rows = [key.model_dump(mode="json") for key in _with_keys(lambda keys: keys.list())]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from app.cli.processes import EXIT_FAILED, settings_or_exit
+from app.cli.options import EXIT_FAILED, AsJson, with_output
+from app.cli.processes import settings_or_exit
 from app.cli.render import answer, table
 
 _WORKER_COLUMNS = ("executor_id", "host", "pid", "application_version", "started_at", "silent_seconds", "runs")
@@ -40,7 +40,8 @@ def doctor() -> None:
         raise typer.Exit(0 if all(finding.well for finding in findings) else EXIT_FAILED)
 
 
-def workers(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+@with_output
+def workers(as_json: AsJson = False) -> None:
     """The worker processes, their last heartbeat and the runs that they hold."""
     with settings_or_exit() as settings:
         from app.db.checkup import list_workers

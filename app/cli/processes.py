@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.cli.options import EXIT_FAILED, EXIT_REFUSED
 from app.cli.render import note
 
 if TYPE_CHECKING:
     from app.settings import Settings
-
-EXIT_FAILED = 1
-EXIT_REFUSED = 2
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on; HOLDFAST_HOST.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on; HOLDFAST_PORT.")]

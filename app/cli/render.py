@@ -43,30 +43,9 @@ def table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
     Console().print(shown)
 
 
-def progress(event: Mapping[str, Any], *, show_text: bool) -> None:
-    """One line on stderr for what a run does; the model's text as it comes if `show_text`."""
-    data: Mapping[str, Any] = event["data"]
-    match event["type"]:
-        case "run_queued" | "run_running" | "run_taken_over" | "run_waiting":
-            note(f"· {event['type'].removeprefix('run_').replace('_', ' ')}")
-        case "attempt" if (event["attempt"] or 1) > 1:
-            note(f"· step {event['step']}: attempt {event['attempt']}, earlier text of this step is void")
-        case "function_tool_call":
-            part = data.get("part", {})
-            note(f"· step {event['step']}: {part.get('tool_name', 'tool')}({_short(_cell(part.get('args')))})")
-        case "part_start" | "part_delta" if show_text:
-            note(_text_of(data), end="")
-        case "part_end" if show_text and data.get("part", {}).get("part_kind") == "text":
-            note("")
-        case _:
-            pass
-
-
-def _text_of(data: Mapping[str, Any]) -> str:
-    part, delta = data.get("part", {}), data.get("delta", {})
-    if part.get("part_kind") == "text":
-        return part.get("content", "")
-    return delta.get("content_delta", "") if delta.get("part_delta_kind") == "text" else ""
+def shortened(value: Any) -> str:
+    """A value in few words, on one line."""
+    return _short(_cell(value))
 
 
 def _cell(value: Any) -> str:

@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.render import answer, note, progress, table
+from app.cli.options import (
+    DEFAULT_URL,
+    EXIT_DETACHED,
+    EXIT_FAILED,
+    EXIT_WAITING,
+    AsJson,
+    RunId,
+    Url,
+    service_at,
+    with_output,
+)
+from app.cli.progress import Progress
+from app.cli.render import answer, note, table
 
 if TYPE_CHECKING:
     from app.cli.client import ApiClient
 
-EXIT_FAILED = 1
-EXIT_REFUSED = 2
-EXIT_WAITING = 3
-EXIT_DETACHED = 130
-
 commands = typer.Typer(help="Look at runs and change their course.", no_args_is_help=True)
 
-Url = Annotated[str, typer.Option("--url", envvar="HOLDFAST_URL", help="Where the service is.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-RunId = Annotated[str, typer.Argument(metavar="RUN_ID")]
-
-DEFAULT_URL = "http://127.0.0.1:8000"
 _LIST_COLUMNS = ("run_id", "agent", "status", "reason", "created_at")
+_MESSAGE_COLUMNS = ("position", "step", "kind", "message")
 _STEP_COLUMNS = ("step", "kind", "name", "outcome", "attempts", "input_tokens", "output_tokens", "duration_ms")
 
 
+@with_output
 def run(
     agent: Annotated[str, typer.Argument(help="Name of the agent.")],
     prompt: Annotated[str, typer.Argument(help="What to ask it.")],
@@ -42,8 +44,9 @@ def run(
     conversation: Annotated[str | None, typer.Option(help="Id of a conversation to go on with.")] = None,
     url: Url = DEFAULT_URL,
 ) -> None:
-    """Run an agent on a prompt and print its answer.
+    """Run an agent on a prompt and print its answer; how it goes is told on stderr.
 
+    Ctrl-C leaves the run alone and says how to come back.
     Exit codes: 0 succeeded, 1 the run failed or was cancelled, 2 refused, 3 it waits for somebody, 130 detached.
     """
     body = {"agent": agent, "prompt": prompt, "conversation_id": conversation}
@@ -56,26 +59,31 @@ def run(
 
 
 @commands.command("list")
+@with_output
 def list_runs(
     *,
     agent: Annotated[str | None, typer.Option()] = None,
     status: Annotated[str | None, typer.Option(help="queued, running, waiting, succeeded, failed, cancelled")] = None,
     conversation: Annotated[str | None, typer.Option(help="Id of a conversation.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
+    cursor: Annotated[str | None, typer.Option(help="Of the page before, to go on behind it.")] = None,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
 ) -> None:
     """The newest runs."""
-    given = {"agent": agent, "status": status, "conversation_id": conversation, "limit": limit}
+    asked = _given(agent=agent, status=status, conversation_id=conversation, limit=limit, cursor=cursor)
     with service_at(url) as client:
-        page = client.get("runs", {name: value for name, value in given.items() if value is not None})
+        page = client.get("runs", asked)
     if as_json:
         answer(page)
     else:
         table(_LIST_COLUMNS, page["runs"])
+        if page["next_cursor"]:
+            note(f"more: --cursor {page['next_cursor']}")
 
 
 @commands.command("get")
+@with_output
 def get_run(run_id: RunId, as_json: AsJson = False, url: Url = DEFAULT_URL) -> None:
     """One run, with its answer or why it has none."""
     with service_at(url) as client:
@@ -87,6 +95,7 @@ def get_run(run_id: RunId, as_json: AsJson = False, url: Url = DEFAULT_URL) -> N
 
 
 @commands.command("steps")
+@with_output
 def list_steps(run_id: RunId, as_json: AsJson = False, url: Url = DEFAULT_URL) -> None:
     """What a run did, step by step."""
     with service_at(url) as client:
@@ -95,6 +104,18 @@ def list_steps(run_id: RunId, as_json: AsJson = False, url: Url = DEFAULT_URL) -
         answer(found)
     else:
         table(_STEP_COLUMNS, found["steps"])
+
+
+@commands.command("messages")
+@with_output
+def list_messages(run_id: RunId, as_json: AsJson = False, url: Url = DEFAULT_URL) -> None:
+    """What a run added to its conversation; `runs fork --from-message` takes the position."""
+    with service_at(url) as client:
+        found = client.get(f"runs/{run_id}/messages")
+    if as_json:
+        answer(found)
+    else:
+        table(_MESSAGE_COLUMNS, found["messages"])
 
 
 @commands.command("events")
@@ -115,6 +136,7 @@ def list_events(
 
 
 @commands.command("follow")
+@with_output
 def follow_run(run_id: RunId, as_json: AsJson = False, url: Url = DEFAULT_URL) -> None:
     """Follow a run from its first event, and print its answer. Exit codes as for `holdfast run`."""
     with service_at(url) as client:
@@ -123,6 +145,7 @@ def follow_run(run_id: RunId, as_json: AsJson = False, url: Url = DEFAULT_URL) -
 
 
 @commands.command("cancel")
+@with_output
 def cancel_run(run_id: RunId, as_json: AsJson = False, url: Url = DEFAULT_URL) -> None:
     """Stop a run."""
     with service_at(url) as client:
@@ -131,18 +154,26 @@ def cancel_run(run_id: RunId, as_json: AsJson = False, url: Url = DEFAULT_URL) -
 
 
 @commands.command("fork")
+@with_output
 def fork_run(
     run_id: RunId,
-    from_step: Annotated[int, typer.Option(min=1, help="Do this step and those after it anew.")] = 1,
+    *,
+    from_step: Annotated[int | None, typer.Option(min=1, help="Do this step and those after it anew.")] = None,
+    from_message: Annotated[int | None, typer.Option(min=1, help="Or: the step that made this message.")] = None,
     prompt: Annotated[str | None, typer.Option(help="Another prompt; only from step 1.")] = None,
     model: Annotated[str | None, typer.Option(help="Another model, provider:name.")] = None,
+    edit: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FIELD=JSON", help="Another prompt, model, model_settings, usage_limits or metadata."),
+    ] = None,
     as_json: AsJson = False,
     url: Url = DEFAULT_URL,
 ) -> None:
-    """Start a run from the middle of another one, and print its id."""
-    edits = {name: value for name, value in (("prompt", prompt), ("model", model)) if value is not None}
+    """Start a run from the middle of another one (from its start if no place is given), and print its id."""
+    edits = _edits(edit or ()) | _given(prompt=prompt, model=model)
+    body = _given(from_step=from_step, from_message=from_message, edits=edits)
     with service_at(url) as client:
-        forked = client.post(f"runs/{run_id}/fork", {"from_step": from_step, "edits": edits})
+        forked = client.post(f"runs/{run_id}/fork", body)
     _print(forked, forked["run_id"], as_json=as_json)
 
 
@@ -157,14 +188,17 @@ def delete_run(run_id: RunId, url: Url = DEFAULT_URL) -> None:
 def _follow(client: ApiClient, run_id: str, *, show_text: bool, as_json: bool) -> None:
     note(f"run {run_id}")
     try:
-        for event in client.follow(run_id):
-            progress(event, show_text=show_text)
-            if event["type"] == "run_waiting" and client.get(f"runs/{run_id}")["status"] == "waiting":
-                break
+        with Progress(lambda: _tokens(client.get(f"runs/{run_id}")), show_text=show_text) as progress:
+            for event in client.follow(run_id):
+                progress.tell(event)
+                if event["type"] == "run_waiting" and client.get(f"runs/{run_id}")["status"] == "waiting":
+                    break
         ended = client.get(f"runs/{run_id}")
+        steps = client.get(f"runs/{run_id}/steps")["steps"]
     except KeyboardInterrupt:
         note(f"\nDetached; the run goes on. Come back with: holdfast runs follow {run_id} --url {client.url}")
         raise typer.Exit(EXIT_DETACHED) from None
+    note(f"· {ended['status']}: {len(steps)} steps, {_tokens(ended)} tokens, {progress.seconds:.1f} s")
     _report(ended, as_json=as_json)
 
 
@@ -178,6 +212,7 @@ def _report(ended: Mapping[str, Any], *, as_json: bool) -> None:
         case "waiting":
             for wait in ended["waiting_for"] or ():
                 note(f"waiting: {wait['tool']} ({wait['kind']}), tool call {wait['tool_call_id']}")
+                note(f"  {_way_on(ended['run_id'], wait)}")
             raise typer.Exit(EXIT_WAITING)
         case status:
             error: Mapping[str, Any] = ended["error"] or {}
@@ -186,22 +221,39 @@ def _report(ended: Mapping[str, Any], *, as_json: bool) -> None:
             raise typer.Exit(EXIT_FAILED)
 
 
+def _way_on(run_id: str, wait: Mapping[str, Any]) -> str:
+    """The command that answers what a run waits for."""
+    call = f"{run_id} {wait['tool_call_id']}"
+    match wait["kind"]:
+        case "approval":
+            return f"holdfast runs approve {call}, or: holdfast runs deny {call} --message WHY"
+        case "outcome_unknown":
+            return f"holdfast runs resume {call} --result JSON, or --error WHY, or --run-again"
+        case _:
+            return f"holdfast runs resume {call} --result JSON, or --error WHY"
+
+
+def _tokens(run: Mapping[str, Any]) -> int:
+    return run["input_tokens"] + run["output_tokens"]
+
+
+def _edits(given: Sequence[str]) -> dict[str, Any]:
+    """What `--edit field=value` says; a value that is no JSON is text."""
+    edits: dict[str, Any] = {}
+    for item in given:
+        name, found, value = item.partition("=")
+        if not name or not found:
+            raise typer.BadParameter(f"{item!r} is not FIELD=JSON.", param_hint="--edit")
+        try:
+            edits[name] = json.loads(value)
+        except ValueError:
+            edits[name] = value
+    return edits
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
 def _print(found: Mapping[str, Any], short: str, *, as_json: bool) -> None:
     answer(found if as_json else short)
-
-
-@contextmanager
-def service_at(url: str) -> Generator[ApiClient]:
-    """The service at a URL; what it refuses, or its absence, ends the command with one line instead of a traceback."""
-    # Not at the head: httpx takes a third of a second.
-    from app.cli.client import ApiClient, Refused, Unreachable
-
-    try:
-        yield ApiClient(url, os.environ.get("HOLDFAST_API_KEY"))
-    except Refused as error:
-        fix = error.problem.get("fix")
-        note(f"refused: {error}" + (f"\nfix: {fix}" if fix else ""))
-        raise typer.Exit(EXIT_REFUSED) from None
-    except Unreachable as error:
-        note(f"{error}\nfix: start one with `holdfast serve`, or give its address with --url")
-        raise typer.Exit(EXIT_REFUSED) from None

@@ -38,6 +38,11 @@ def test_a_cancelled_run_is_resumed_forked_and_deleted(holdfast: Holdfast, http:
     holdfast("runs", "cancel", run_id)
     forked = holdfast("runs", "fork", run_id, "--prompt", "otherwise").stdout.strip()
     assert http.get(f"/api/runs/{forked}").json()["prompt"] == "otherwise"
+    edits = ("--edit", 'metadata={"why": "again"}', "--edit", "model=openai:gpt-5.2")
+    edited = json.loads(holdfast("runs", "fork", run_id, "--from-step", "1", *edits, "--json").stdout)
+    assert (edited["metadata"], edited["forked_from"], edited["forked_at_step"]) == ({"why": "again"}, run_id, 1)
+    for refused in (("--edit", "metadata"), ("--edit", "nothing=1"), ("--from-message", "7"), ("--from-step", "0")):
+        assert holdfast("runs", "fork", run_id, *refused).returncode == 2
     assert holdfast("runs", "resume", run_id).stdout == "queued\n"
     assert holdfast("runs", "delete", run_id).returncode == 2
     holdfast("runs", "cancel", run_id)

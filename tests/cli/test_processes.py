@@ -226,7 +226,7 @@ def test_following_goes_on_when_the_api_was_killed_and_is_back(
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as follower:
         progress = follower.stderr
         assert progress is not None
-        until(lambda: progress.readline() == "· queued\n")
+        until(lambda: progress.readline().endswith("queued\n"))
         first.process.kill()
         first.process.wait()
         second = launch("api", "--port", str(first.port))

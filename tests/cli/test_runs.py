@@ -57,7 +57,8 @@ def test_run_prints_the_answer_alone_on_stdout(holdfast: Holdfast, http: httpx.C
     with Worker(http, lambda run_id: stage.succeed(run_id, "the answer")):
         result = holdfast("run", "demo", "hello")
     assert (result.returncode, result.stdout) == (0, "the answer\n")
-    assert "· queued" in result.stderr
+    assert "· 0.0 s  queued" in result.stderr
+    assert "· succeeded: 0 steps, 0 tokens" in result.stderr
 
 
 def test_run_as_json_prints_the_run(holdfast: Holdfast, http: httpx.Client, stage: Stage) -> None:
@@ -88,6 +89,7 @@ def test_a_run_that_waits_exits_with_3(holdfast: Holdfast, http: httpx.Client, s
         result = holdfast("run", "demo", "hello")
     assert (result.returncode, result.stdout) == (3, "")
     assert "waiting: pay (outcome_unknown), tool call c1" in result.stderr
+    assert " c1 --result JSON, or --error WHY, or --run-again" in result.stderr
 
 
 def test_detached_runs_print_their_id(holdfast: Holdfast, http: httpx.Client) -> None:
@@ -104,7 +106,7 @@ def test_ctrl_c_detaches_and_says_how_to_come_back(service_url: str, http: httpx
     ) as process:
         assert process.stderr is not None
         run_id = process.stderr.readline().removeprefix("run ").strip()
-        assert process.stderr.readline() == "· queued\n"
+        assert process.stderr.readline() == "· 0.0 s  queued\n"
         process.send_signal(signal.SIGINT)
         _, rest = process.communicate(timeout=20)
     assert process.returncode == 130
@@ -125,7 +127,16 @@ def test_lists_are_plain_lines_without_a_terminal(holdfast: Holdfast, http: http
     assert header.split("\t")[:3] == ["run_id", "agent", "status"]
     assert line.split("\t")[:3] == [run_id, "demo", "queued"]
     assert json.loads(holdfast("runs", "list", "--json").stdout)["runs"][0]["run_id"] == run_id
+    assert json.loads(holdfast("runs", "list", "--output", "json").stdout)["runs"][0]["run_id"] == run_id
     assert holdfast("runs", "list", "--status", "failed").stdout.splitlines() == [header]
+
+
+def test_a_long_list_says_how_to_go_on(holdfast: Holdfast, http: httpx.Client) -> None:
+    older, newer = [start(http)["run_id"] for _ in range(2)]
+    first = holdfast("runs", "list", "--limit", "1")
+    assert newer in first.stdout
+    cursor = first.stderr.removeprefix("more: --cursor ").strip()
+    assert older in holdfast("runs", "list", "--limit", "1", "--cursor", cursor).stdout
 
 
 def test_a_run_its_steps_and_events_can_be_looked_at(holdfast: Holdfast, http: httpx.Client) -> None:
@@ -133,6 +144,7 @@ def test_a_run_its_steps_and_events_can_be_looked_at(holdfast: Holdfast, http: h
     assert "status\tqueued" in holdfast("runs", "get", run_id).stdout
     assert json.loads(holdfast("runs", "get", run_id, "--json").stdout)["prompt"] == "hello"
     assert json.loads(holdfast("runs", "steps", run_id, "--json").stdout)["steps"] == []
+    assert json.loads(holdfast("runs", "messages", run_id, "--json").stdout)["messages"] == []
     events: list[Any] = [json.loads(line) for line in holdfast("runs", "events", run_id).stdout.splitlines()]
     assert [event["type"] for event in events] == ["run_queued"]
 
