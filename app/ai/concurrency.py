@@ -17,8 +17,8 @@ __all__ = (
     "AnyConcurrencyLimit",
     "ConcurrencyLimit",
     "ConcurrencyLimiter",
-    "as_limiter",
-    "slot",
+    "get_concurrency_context",
+    "normalize_to_limiter",
 )
 
 
@@ -122,7 +122,7 @@ AnyConcurrencyLimit: TypeAlias = int | ConcurrencyLimit | AbstractConcurrencyLim
 """A number, a limit with a queue, a limiter to share, or no limit."""
 
 
-def as_limiter(limit: AnyConcurrencyLimit, *, name: str | None = None) -> AbstractConcurrencyLimiter | None:
+def normalize_to_limiter(limit: AnyConcurrencyLimit, *, name: str | None = None) -> AbstractConcurrencyLimiter | None:
     """The limiter that keeps a limit."""
     if limit is None or isinstance(limit, AbstractConcurrencyLimiter):
         return limit
@@ -130,7 +130,7 @@ def as_limiter(limit: AnyConcurrencyLimit, *, name: str | None = None) -> Abstra
 
 
 @asynccontextmanager
-async def slot(limiter: AbstractConcurrencyLimiter | None, source: str) -> AsyncGenerator[None]:
+async def get_concurrency_context(limiter: AbstractConcurrencyLimiter | None, source: str) -> AsyncGenerator[None]:
     """Hold a slot within the block."""
     if limiter is None:
         yield

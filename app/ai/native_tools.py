@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from typing_extensions import TypedDict
 
 __all__ = (
+    "NATIVE_TOOL_TYPES",
+    "SUPPORTED_NATIVE_TOOLS",
+    "AbstractBuiltinTool",
     "AbstractNativeTool",
     "CodeExecutionTool",
     "FileSearchTool",
@@ -16,9 +20,11 @@ __all__ = (
     "MCPServerTool",
     "MemoryTool",
     "ToolSearchTool",
+    "UrlContextTool",
     "WebFetchTool",
     "WebSearchTool",
     "WebSearchUserLocation",
+    "XSearchTool",
 )
 
 
@@ -125,3 +131,40 @@ class ToolSearchTool(AbstractNativeTool):
     """Searching the tools whose loading is deferred, on the provider's side."""
 
     kind: str = "tool_search"
+
+
+@dataclass(kw_only=True)
+class XSearchTool(AbstractNativeTool):
+    """Searching posts on X."""
+
+    allowed_x_handles: list[str] | None = None
+    excluded_x_handles: list[str] | None = None
+    from_date: datetime | None = None
+    to_date: datetime | None = None
+    enable_image_understanding: bool = False
+    enable_video_understanding: bool = False
+    include_output: bool = False
+    kind: str = "x_search"
+
+
+SUPPORTED_NATIVE_TOOLS = frozenset(
+    {
+        WebSearchTool,
+        WebFetchTool,
+        CodeExecutionTool,
+        ImageGenerationTool,
+        MemoryTool,
+        MCPServerTool,
+        FileSearchTool,
+        ToolSearchTool,
+        XSearchTool,
+    }
+)
+"""The tools that some provider runs."""
+
+NATIVE_TOOL_TYPES: dict[str, type[AbstractNativeTool]] = {tool.kind: tool for tool in SUPPORTED_NATIVE_TOOLS}
+"""The same by kind."""
+
+# Older names.
+AbstractBuiltinTool = AbstractNativeTool
+UrlContextTool = WebFetchTool

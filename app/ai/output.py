@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, cast
+from typing import Any, Generic, Literal, TypeAlias, cast
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 from typing_extensions import TypeAliasType, TypeVar
 
+from app.ai.deferred import DeferredToolRequests
 from app.ai.exceptions import UserError
 from app.ai.output_modes import OutputMode, OutputObjectDefinition, StructuredOutputMode
 from app.ai.run_context import RunContext
 
-if TYPE_CHECKING:
-    from app.ai.deferred import DeferredToolRequests
-
 __all__ = (
+    "DeferredToolRequests",
     "DeferredToolRequestsOutput",
     "NativeOutput",
     "OutputDataT",

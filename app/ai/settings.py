@@ -13,6 +13,7 @@ __all__ = (
     "ThinkingEffort",
     "ThinkingLevel",
     "ToolChoice",
+    "ToolChoiceScalar",
     "ToolOrOutput",
     "merge_model_settings",
 )
@@ -29,7 +30,8 @@ class ToolOrOutput:
     function_tools: list[str]
 
 
-ToolChoice: TypeAlias = Literal["auto", "none", "required"] | list[str] | ToolOrOutput | None
+ToolChoiceScalar: TypeAlias = Literal["auto", "none", "required"]
+ToolChoice: TypeAlias = ToolChoiceScalar | list[str] | ToolOrOutput | None
 
 
 class ModelSettings(TypedDict, total=False):

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Concatenate, Generic, Literal, TypeAlias
+from typing import Any, Concatenate, Generic, Literal, TypeAlias, cast
 
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import SchemaValidator, core_schema
 from typing_extensions import ParamSpec, TypedDict
 
-from app.ai.callbacks import call_user_function
+from app.ai.callbacks import call_user_function, resolve
 from app.ai.deferred import (
     DeferredToolApprovalResult,
     DeferredToolCallResult,
@@ -24,19 +24,24 @@ from app.ai.docstrings import DocstringFormat
 from app.ai.exceptions import UserError
 from app.ai.function_schema import FunctionSchema, function_schema
 from app.ai.json_schema import GenerateToolJsonSchema
+from app.ai.native_tools import AbstractNativeTool
 from app.ai.reprs import repr_without_defaults
 from app.ai.run_context import AgentDepsT, RunContext, RunContextAgentDepsT
 from app.ai.steps import current_steps
 
 __all__ = (
+    "AgentBuiltinTool",
     "AgentDepsT",
+    "AgentNativeTool",
     "ArgsValidatorFunc",
+    "BuiltinToolFunc",
     "DeferredToolApprovalResult",
     "DeferredToolCallResult",
     "DeferredToolRequests",
     "DeferredToolResults",
     "DocstringFormat",
     "GenerateToolJsonSchema",
+    "NativeToolFunc",
     "ObjectJsonSchema",
     "RunContext",
     "RunContextAgentDepsT",
@@ -53,7 +58,9 @@ __all__ = (
     "ToolOptions",
     "ToolParams",
     "ToolPrepareFunc",
+    "ToolSelector",
     "ToolsPrepareFunc",
+    "matches_tool_selector",
 )
 
 ToolParams = ParamSpec("ToolParams", default=...)
@@ -136,6 +143,51 @@ ToolsPrepareFunc: TypeAlias = Callable[
     [RunContext[AgentDepsT], list[ToolDefinition]], Awaitable[list[ToolDefinition] | None] | list[ToolDefinition] | None
 ]
 """Changes how a list of tools is described in one step; None hides them all."""
+
+
+NativeToolFunc: TypeAlias = Callable[
+    [RunContext[AgentDepsT]], Awaitable[AbstractNativeTool | None] | AbstractNativeTool | None
+]
+"""Makes a tool that the provider runs, or none, for each request."""
+
+AgentNativeTool: TypeAlias = AbstractNativeTool | NativeToolFunc[AgentDepsT]
+"""A tool that the provider runs, or a function that makes it."""
+
+ToolSelector: TypeAlias = (
+    Literal["all"]
+    | Sequence[str]
+    | Mapping[str, Any]
+    | Callable[[RunContext[AgentDepsT], ToolDefinition], bool | Awaitable[bool]]
+)
+"""All tools, tools by name, tools whose metadata holds these values, or what a function picks at each step."""
+
+# Older names.
+AgentBuiltinTool = AgentNativeTool
+BuiltinToolFunc = NativeToolFunc
+
+
+async def matches_tool_selector(
+    selector: ToolSelector[AgentDepsT], ctx: RunContext[AgentDepsT], tool_def: ToolDefinition
+) -> bool:
+    """Whether a selector picks a tool."""
+    if selector == "all":
+        return True
+    if isinstance(selector, Mapping):
+        return _holds(tool_def.metadata or {}, cast("Mapping[str, Any]", selector))
+    if callable(selector):
+        return await resolve(selector(ctx, tool_def))
+    return tool_def.name in selector
+
+
+def _holds(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    # Mappings inside are looked into; comparing the items as sets would want all values hashable.
+    return all(key in held and _fits(held[key], value) for key, value in wanted.items())
+
+
+def _fits(held: Any, wanted: Any) -> bool:
+    if isinstance(held, Mapping) and isinstance(wanted, Mapping):
+        return _holds(cast("Mapping[str, Any]", held), cast("Mapping[str, Any]", wanted))
+    return held == wanted
 
 
 class ToolDefaults(TypedDict, total=False):

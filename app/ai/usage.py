@@ -11,7 +11,7 @@ from pydantic import AliasChoices, BeforeValidator, Field
 from app.ai.exceptions import UsageLimitExceeded
 from app.ai.reprs import repr_without_defaults
 
-__all__ = "RequestUsage", "RunUsage", "UsageBase", "UsageLimits"
+__all__ = "RequestUsage", "RunUsage", "Usage", "UsageBase", "UsageLimits"
 
 
 def _details_or_empty(value: Any) -> Any:
@@ -101,6 +101,9 @@ class RunUsage(UsageBase):
         total.incr(other)
         return total
 
+
+Usage = RunUsage
+"""An older name."""
 
 _TOKEN_FIELDS = tuple(item.name for item in fields(UsageBase) if item.name != "details")
 

@@ -6,7 +6,6 @@ import asyncio
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from threading import current_thread
 from typing import Any, get_args
 
@@ -32,19 +31,6 @@ from app.ai.models import Model
 from app.ai.models.test import TestModel
 from app.ai.steps import Steps, use_steps
 from tests.ai.scripted import call, scripted
-
-
-def test_every_public_name_can_be_imported_and_unknown_ones_cannot():
-    assert all(getattr(app.ai, name) is not None for name in dir(app.ai))
-    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
-        _ = app.ai.Nothing  # type: ignore[attr-defined]
-
-
-def test_the_names_for_type_checkers_are_those_of_the_program():
-    source = Path(app.ai.__file__).read_text()
-    head = source[source.index("if TYPE_CHECKING:") : source.index("# The same names")]
-    declared = {line.split(" as ")[1].rstrip(",") for line in head.splitlines() if " as " in line}
-    assert declared == set(dir(app.ai))
 
 
 def test_importing_the_core_loads_no_server_database_or_docstring_parser():

@@ -12,6 +12,8 @@ from app.ai.agent.wrapper import WrapperAgent
 from app.ai.capture import capture_run_messages
 from app.ai.event_stream import EventStreamHandler
 from app.ai.instructions import AgentInstructions
+from app.ai.loop import CallToolsNode, ModelRequestNode
+from app.ai.prompt_node import UserPromptNode
 from app.ai.run import AgentRun, AgentRunResult, AgentRunResultEvent
 from app.ai.run_state import AgentModelSettings
 from app.ai.tool_manager import ParallelExecutionMode
@@ -31,13 +33,16 @@ __all__ = (
     "AgentRunResult",
     "AgentRunResultEvent",
     "AgentSpec",
+    "CallToolsNode",
     "EndStrategy",
     "EventStreamHandler",
     "InstrumentationSettings",
+    "ModelRequestNode",
     "OverrideOptions",
     "ParallelExecutionMode",
     "RunOptions",
     "RunOutputDataT",
+    "UserPromptNode",
     "WrapperAgent",
     "capture_run_messages",
 )

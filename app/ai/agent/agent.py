@@ -21,7 +21,7 @@ from app.ai.agent.spec import AgentSpec, SpecFormat, SpecOptions
 from app.ai.agent.start import start_run
 from app.ai.capabilities import AgentCapability, CombinedCapability, Instrumentation
 from app.ai.capabilities.combined import as_capability
-from app.ai.concurrency import AnyConcurrencyLimit, as_limiter
+from app.ai.concurrency import AnyConcurrencyLimit, normalize_to_limiter
 from app.ai.event_stream import EventStreamHandler
 from app.ai.exceptions import UserError
 from app.ai.instructions import AgentInstructions, Instructions
@@ -110,7 +110,7 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
         self.validation_context = validation_context
         self.tool_timeout = tool_timeout
         self.instrument = instrument
-        self.concurrency_limiter = as_limiter(max_concurrency, name=name)
+        self.concurrency_limiter = normalize_to_limiter(max_concurrency, name=name)
         self.tool_retries, self.output_retries = _budgets(retries)
         self.output_schema: OutputSchema[OutputDataT] = output_schema(output_type)
         self.output_validators: list[OutputValidatorFunc[Any]] = []

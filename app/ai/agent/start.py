@@ -12,7 +12,7 @@ from app.ai.callbacks import resolve
 from app.ai.capabilities.combined import CombinedCapability, as_capability
 from app.ai.capabilities.hooked import with_hooks
 from app.ai.capture import take_captured_messages
-from app.ai.concurrency import slot
+from app.ai.concurrency import get_concurrency_context
 from app.ai.exceptions import UserError
 from app.ai.graph import GraphRunContext
 from app.ai.history import tidy_history
@@ -55,7 +55,7 @@ async def start_run(
     """Start a run of `agent`, once it is its turn, and keep its toolsets open until the block ends."""
     _check_options(options)
     async with (
-        slot(agent.concurrency_limiter, f"agent:{agent.name or 'agent'}"),
+        get_concurrency_context(agent.concurrency_limiter, f"agent:{agent.name or 'agent'}"),
         _started(agent, user_prompt, output_type, options) as run,
     ):
         yield run

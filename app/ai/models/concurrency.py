@@ -6,7 +6,13 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from app.ai.concurrency import AbstractConcurrencyLimiter, AnyConcurrencyLimit, ConcurrencyLimit, as_limiter, slot
+from app.ai.concurrency import (
+    AbstractConcurrencyLimiter,
+    AnyConcurrencyLimit,
+    ConcurrencyLimit,
+    get_concurrency_context,
+    normalize_to_limiter,
+)
 from app.ai.messages import ModelMessage, ModelResponse
 from app.ai.models import KnownModelName, Model, ModelRequestParameters, StreamedResponse, infer_model
 from app.ai.models.wrapper import WrapperModel
@@ -22,7 +28,7 @@ class ConcurrencyLimitedModel(WrapperModel):
 
     def __init__(self, wrapped: Model | KnownModelName, limiter: int | ConcurrencyLimit | AbstractConcurrencyLimiter):
         super().__init__(wrapped)
-        self._limiter = as_limiter(limiter)
+        self._limiter = normalize_to_limiter(limiter)
 
     @property
     def _source(self) -> str:
@@ -34,7 +40,7 @@ class ConcurrencyLimitedModel(WrapperModel):
         model_settings: ModelSettings | None,
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
-        async with slot(self._limiter, self._source):
+        async with get_concurrency_context(self._limiter, self._source):
             return await self.wrapped.request(messages, model_settings, model_request_parameters)
 
     async def count_tokens(
@@ -43,7 +49,7 @@ class ConcurrencyLimitedModel(WrapperModel):
         model_settings: ModelSettings | None,
         model_request_parameters: ModelRequestParameters,
     ) -> RequestUsage:
-        async with slot(self._limiter, self._source):
+        async with get_concurrency_context(self._limiter, self._source):
             return await self.wrapped.count_tokens(messages, model_settings, model_request_parameters)
 
     @asynccontextmanager
@@ -55,7 +61,7 @@ class ConcurrencyLimitedModel(WrapperModel):
         run_context: RunContext[Any] | None = None,
     ) -> AsyncGenerator[StreamedResponse]:
         async with (
-            slot(self._limiter, self._source),
+            get_concurrency_context(self._limiter, self._source),
             self.wrapped.request_stream(messages, model_settings, model_request_parameters, run_context) as stream,
         ):
             yield stream

@@ -34,6 +34,7 @@ __all__ = (
     "FunctionDef",
     "FunctionModel",
     "FunctionStreamedResponse",
+    "NativeToolCallsReturns",
     "StreamFunctionDef",
 )
 
@@ -77,6 +78,7 @@ DeltaThinkingCalls: TypeAlias = dict[int, DeltaThinkingPart]
 """Pieces of thinking by the index of the part within the response."""
 BuiltinToolCallsReturns: TypeAlias = dict[int, NativeToolCallPart | NativeToolReturnPart]
 """Whole parts of native tools by the index of the part within the response."""
+NativeToolCallsReturns = BuiltinToolCallsReturns
 
 FunctionDef: TypeAlias = Callable[[list[ModelMessage], AgentInfo], ModelResponse | Awaitable[ModelResponse]]
 StreamItem: TypeAlias = str | DeltaToolCalls | DeltaThinkingCalls | BuiltinToolCallsReturns

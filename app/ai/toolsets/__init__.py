@@ -3,19 +3,19 @@
 from typing import Any, TypeAlias, cast
 
 from app.ai.run_context import AgentDepsT
+from app.ai.tools import ToolSelector
 from app.ai.toolsets.abstract import AbstractToolset, SchemaValidatorProt, ToolsetTool
 from app.ai.toolsets.approval_required import ApprovalRequiredToolset
 from app.ai.toolsets.combined import CombinedToolset
 from app.ai.toolsets.deferred_loading import DeferredLoadingToolset
 from app.ai.toolsets.dynamic import DynamicToolset, ToolsetFunc
-from app.ai.toolsets.external import ExternalToolset
+from app.ai.toolsets.external import DeferredToolset, ExternalToolset
 from app.ai.toolsets.filtered import FilteredToolset
 from app.ai.toolsets.function import FunctionToolset, FunctionToolsetTool
 from app.ai.toolsets.include_return_schemas import IncludeReturnSchemasToolset
 from app.ai.toolsets.prefixed import PrefixedToolset
 from app.ai.toolsets.prepared import PreparedToolset
 from app.ai.toolsets.renamed import RenamedToolset
-from app.ai.toolsets.selection import ToolSelector
 from app.ai.toolsets.set_metadata import SetMetadataToolset
 from app.ai.toolsets.wrapper import WrapperToolset
 
@@ -34,6 +34,7 @@ __all__ = (
     "ApprovalRequiredToolset",
     "CombinedToolset",
     "DeferredLoadingToolset",
+    "DeferredToolset",
     "DynamicToolset",
     "ExternalToolset",
     "FilteredToolset",

@@ -47,3 +47,7 @@ class ExternalToolset(AbstractToolset[AgentDepsT]):
         self, name: str, tool_args: dict[str, Any], ctx: RunContext[AgentDepsT], tool: ToolsetTool[AgentDepsT]
     ) -> Any:
         raise NotImplementedError(f"Tool {name!r} is answered outside the run and cannot be called")
+
+
+DeferredToolset = ExternalToolset
+"""An older name."""

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.ai.run_context import AgentDepsT, RunContext
+from app.ai.tools import ToolSelector
 from app.ai.toolsets.abstract import ToolsetTool
-from app.ai.toolsets.selection import ToolSelector, selected_tools
+from app.ai.toolsets.selection import selected_tools
 from app.ai.toolsets.wrapper import WrapperToolset
 
 

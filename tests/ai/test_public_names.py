@@ -1,0 +1,166 @@
+"""The names that programs import from the agent core, by module. They are only ever added to."""
+
+import ast
+import importlib
+import warnings
+from pathlib import Path
+
+import pytest
+
+import app.ai
+
+NAMES = {
+    "app.ai.agent": """
+        AbstractAgent Agent AgentInstructions AgentMetadata AgentModelSettings AgentRetries AgentRun
+        AgentRunResult AgentRunResultEvent AgentSpec CallToolsNode EndStrategy EventStreamHandler
+        InstrumentationSettings ModelRequestNode ParallelExecutionMode RunOutputDataT UserPromptNode
+        WrapperAgent capture_run_messages
+    """,
+    "app.ai.agent.abstract": "AbstractAgent EventStreamHandler RunOutputDataT",
+    "app.ai.agent.spec": "AgentSpec",
+    "app.ai.agent.wrapper": "WrapperAgent",
+    "app.ai.builtin_tools": """
+        AbstractBuiltinTool BUILTIN_TOOL_TYPES CodeExecutionTool FileSearchTool ImageGenerationTool
+        MCPServerTool MemoryTool SUPPORTED_BUILTIN_TOOLS UrlContextTool WebFetchTool WebSearchTool
+        WebSearchUserLocation
+    """,
+    "app.ai.capabilities": """
+        AbstractCapability AgentCapability CapabilityFunc CombinedCapability HandleDeferredToolCalls
+        HistoryProcessor IncludeToolReturnSchemas Instrumentation PrepareOutputTools PrepareTools ProcessHistory
+        ReinjectSystemPrompt SetToolMetadata Thinking ThreadExecutor Toolset WrapModelRequestHandler
+        WrapRunHandler WrapToolExecuteHandler
+    """,
+    "app.ai.concurrency": """
+        AbstractConcurrencyLimiter AnyConcurrencyLimit ConcurrencyLimit ConcurrencyLimiter
+        get_concurrency_context normalize_to_limiter
+    """,
+    "app.ai.direct": """
+        StreamedResponseSync model_request model_request_stream model_request_stream_sync model_request_sync
+    """,
+    "app.ai.durable_exec.dbos": "DBOSAgent DBOSMCPServer DBOSModel DBOSParallelExecutionMode StepConfig",
+    "app.ai.exceptions": """
+        AgentRunError ApprovalRequired CallDeferred ConcurrencyLimitExceeded ContentFilterError
+        FallbackExceptionGroup IncompleteToolCall ModelAPIError ModelHTTPError ModelRetry SkipModelRequest
+        SkipToolExecution SkipToolValidation ToolRetryError UnexpectedModelBehavior UsageLimitExceeded UserError
+    """,
+    "app.ai.format_prompt": "format_as_xml",
+    "app.ai.graph": "BaseNode End GraphRunContext",
+    "app.ai.mcp": """
+        CallToolFunc MCPServer MCPServerSSE MCPServerStdio MCPServerStreamableHTTP ProcessToolCallback
+        ToolResult load_mcp_servers
+    """,
+    "app.ai.messages": """
+        AgentStreamEvent AudioFormat AudioMediaType AudioUrl BaseToolCallPart BaseToolReturnPart BinaryContent
+        BinaryImage BuiltinToolCallEvent BuiltinToolCallPart BuiltinToolResultEvent BuiltinToolReturnPart
+        CachePoint CompactionPart DocumentFormat DocumentMediaType DocumentUrl FilePart FileUrl FinalResultEvent
+        FinishReason ForceDownloadMode FunctionToolCallEvent FunctionToolResultEvent HandleResponseEvent
+        ImageFormat ImageMediaType ImageUrl InstructionPart ModelMessage ModelMessagesTypeAdapter ModelRequest
+        ModelRequestPart ModelResponse ModelResponsePart ModelResponsePartDelta ModelResponseState
+        ModelResponseStreamEvent MultiModalContent NativeToolCallPart NativeToolReturnPart OutputToolCallEvent
+        OutputToolResultEvent PartDeltaEvent PartEndEvent PartStartEvent ProviderDetailsDelta RetryPromptPart
+        SystemPromptPart TextContent TextPart TextPartDelta ThinkingPart ThinkingPartDelta ToolCallPart
+        ToolCallPartDelta ToolPartKind ToolReturn ToolReturnContent ToolReturnPart UploadedFile UserContent
+        UserPromptPart VideoFormat VideoMediaType VideoUrl is_multi_modal_content
+    """,
+    "app.ai.models": """
+        ALLOW_MODEL_REQUESTS KnownModelName Model ModelRequestContext ModelRequestParameters StreamedResponse
+        check_allow_model_requests infer_model override_allow_model_requests
+    """,
+    "app.ai.models.anthropic": "AnthropicModel AnthropicModelSettings",
+    "app.ai.models.concurrency": "ConcurrencyLimitedModel limit_model_concurrency",
+    "app.ai.models.fallback": "FallbackModel",
+    "app.ai.models.function": """
+        AgentInfo BuiltinToolCallsReturns DeltaThinkingCalls DeltaThinkingPart DeltaToolCall DeltaToolCalls
+        FunctionDef FunctionModel FunctionStreamedResponse NativeToolCallsReturns StreamFunctionDef
+    """,
+    "app.ai.models.google": "GoogleModel GoogleModelSettings",
+    "app.ai.models.instrumented": "InstrumentationSettings InstrumentedModel instrument_model",
+    "app.ai.models.openai": """
+        OpenAIChatModel OpenAIChatModelSettings OpenAIModel OpenAIModelSettings OpenAIResponsesModel
+        OpenAIResponsesModelSettings
+    """,
+    "app.ai.models.test": "TestModel TestStreamedResponse",
+    "app.ai.models.wrapper": "CompletedStreamedResponse WrapperModel",
+    "app.ai.native_tools": """
+        AbstractNativeTool CodeExecutionTool FileSearchTool ImageGenerationTool MCPServerTool MemoryTool
+        NATIVE_TOOL_TYPES SUPPORTED_NATIVE_TOOLS ToolSearchTool WebFetchTool WebSearchTool WebSearchUserLocation
+        XSearchTool
+    """,
+    "app.ai.output": """
+        DeferredToolRequests NativeOutput OutputDataT OutputMode OutputObjectDefinition OutputSpec
+        OutputTypeOrFunction PromptedOutput StructuredDict StructuredOutputMode TextOutput TextOutputFunc
+        ToolOutput
+    """,
+    "app.ai.profiles": "DEFAULT_PROFILE ModelProfile ModelProfileSpec",
+    "app.ai.profiles.anthropic": "AnthropicModelProfile anthropic_model_profile",
+    "app.ai.profiles.google": "GoogleModelProfile google_model_profile",
+    "app.ai.profiles.openai": "OpenAIModelProfile openai_model_profile",
+    "app.ai.providers": "Provider infer_provider",
+    "app.ai.providers.anthropic": "AnthropicProvider",
+    "app.ai.providers.google": "GoogleProvider",
+    "app.ai.providers.openai": "OpenAIProvider",
+    "app.ai.result": "AgentStream FinalResult OutputDataT StreamedRunResult StreamedRunResultSync",
+    "app.ai.run": "AgentRun AgentRunResult AgentRunResultEvent",
+    "app.ai.settings": """
+        ModelSettings ServiceTier ThinkingEffort ThinkingLevel ToolChoice ToolChoiceScalar ToolOrOutput
+        merge_model_settings
+    """,
+    "app.ai.template": "TemplateStr",
+    "app.ai.tools": """
+        AgentBuiltinTool AgentDepsT AgentNativeTool ArgsValidatorFunc BuiltinToolFunc DeferredToolApprovalResult
+        DeferredToolCallResult DeferredToolRequests DeferredToolResults DocstringFormat GenerateToolJsonSchema
+        NativeToolFunc ObjectJsonSchema RunContext RunContextAgentDepsT SystemPromptFunc Tool ToolApproved
+        ToolDefinition ToolDenied ToolFuncContext ToolFuncEither ToolFuncPlain ToolKind ToolParams
+        ToolPrepareFunc ToolSelector ToolsPrepareFunc matches_tool_selector
+    """,
+    "app.ai.toolsets": """
+        AbstractToolset AgentToolset ApprovalRequiredToolset CombinedToolset DeferredLoadingToolset
+        DeferredToolset DynamicToolset ExternalToolset FilteredToolset FunctionToolset
+        IncludeReturnSchemasToolset PrefixedToolset PreparedToolset RenamedToolset SchemaValidatorProt
+        SetMetadataToolset ToolsetFunc ToolsetTool WrapperToolset
+    """,
+    "app.ai.toolsets.abstract": "AbstractToolset SchemaValidatorProt ToolsetInstructions ToolsetTool",
+    "app.ai.toolsets.approval_required": "ApprovalRequiredToolset",
+    "app.ai.toolsets.combined": "CombinedToolset",
+    "app.ai.toolsets.deferred_loading": "DeferredLoadingToolset",
+    "app.ai.toolsets.external": "DeferredToolset ExternalToolset",
+    "app.ai.toolsets.filtered": "FilteredToolset",
+    "app.ai.toolsets.function": "FunctionToolset FunctionToolsetTool",
+    "app.ai.toolsets.include_return_schemas": "IncludeReturnSchemasToolset",
+    "app.ai.toolsets.prefixed": "PrefixedToolset",
+    "app.ai.toolsets.prepared": "PreparedToolset",
+    "app.ai.toolsets.renamed": "RenamedToolset",
+    "app.ai.toolsets.set_metadata": "SetMetadataToolset",
+    "app.ai.toolsets.wrapper": "WrapperToolset",
+    "app.ai.usage": "RequestUsage RunUsage Usage UsageBase UsageLimits",
+}
+
+
+@pytest.mark.parametrize("module", NAMES)
+def test_a_module_has_its_public_names_and_importing_them_warns_of_nothing(module: str):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loaded = importlib.import_module(module)
+        assert [name for name in NAMES[module].split() if not hasattr(loaded, name)] == []
+
+
+def test_everything_at_the_top_can_be_imported_also_by_a_star_and_nothing_else():
+    names: dict[str, object] = {}
+    exec("from app.ai import *", names)
+    assert names.keys() - {"__builtins__"} == set(dir(app.ai))
+    assert {"Agent", "RunContext", "Tool", "FunctionToolset", "BuiltinToolCallPart", "WebSearchTool"} <= names.keys()
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        _ = app.ai.Nothing  # type: ignore[attr-defined]
+
+
+def test_the_names_for_type_checkers_are_those_of_the_program():
+    tree = ast.parse(Path(app.ai.__file__).read_text())
+    declared = {
+        alias.name
+        for block in tree.body
+        if isinstance(block, ast.If)
+        for statement in block.body
+        if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
+    }
+    assert declared == set(dir(app.ai))
