@@ -215,7 +215,7 @@ class ModelAPIError(AgentRunError):
 
     model_name: str
     retry_at: datetime | None
-    """When the provider wants to be asked again, if it said so."""
+    """When to ask again: as the provider said, or at once after an answer that broke off. None: not by itself."""
 
     def __init__(self, model_name: str, message: str):
         self.model_name = model_name

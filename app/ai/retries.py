@@ -90,7 +90,7 @@ async def send_with_retries(
             if _is_last(tried, started, delay):
                 raise
         else:
-            if not _is_worth_retrying(response.status_code):
+            if not is_worth_retrying(response.status_code):
                 return response
             if (asked := await asked_pause(response)) is not None:
                 delay = asked + random.uniform(0, asked / 4)
@@ -105,7 +105,7 @@ async def send_with_retries(
 
 async def asked_pause(response: httpx.Response) -> float | None:
     """Seconds after which a provider that refused a request for now wants to be asked again, if it says so."""
-    if not _is_worth_retrying(response.status_code):
+    if not is_worth_retrying(response.status_code):
         return None
     headers = response.headers
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
@@ -149,7 +149,8 @@ def _is_last(tried: int, started: float, delay: float) -> bool:
     return tried == MAX_TRIES or time.monotonic() - started + delay > MAX_SECONDS
 
 
-def _is_worth_retrying(status: int) -> bool:
+def is_worth_retrying(status: int) -> bool:
+    """Whether a request that was answered with this status may be answered better later."""
     return status in (408, 429) or status >= 500
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
@@ -44,6 +46,11 @@ _PARK: Final = text(
     "update dbos.workflow_status set status = 'DELAYED', owner_xid = null, started_at_epoch_ms = null,"
     " delay_until_epoch_ms = :until, recovery_attempts = greatest(recovery_attempts - 1, 0),"
     " updated_at = holdfast.now_ms() where workflow_uuid = :run_id"
+)
+# Acknowledged attempts count neither as lost nor as billed.
+_END_ATTEMPT: Final = text(
+    "update holdfast.attempts set acknowledged = not :billed, error = cast(:error as jsonb)"
+    " where run_id = :run_id and step = :step and attempt = :attempt"
 )
 _LOCK_RUN: Final = text(
     "select status from dbos.workflow_status where workflow_uuid = :run_id and holdfast.is_run(name) for update"
@@ -113,6 +120,30 @@ async def decisions_or_park(
         deadline = (await connection.execute(_FIRST_DEADLINE, here)).scalar_one()
         await connection.execute(_PARK, {"run_id": run_id, "until": deadline or _NO_DEADLINE_MS})
         return None
+
+
+@dataclass(frozen=True)
+class EndedAttempt:
+    """An attempt of a step that came to nothing. `billed`: what it did until then may have cost something."""
+
+    run_id: str
+    owner: str
+    step: int
+    attempt: int
+    error: Mapping[str, Any]
+    billed: bool
+
+
+async def park_until(engine: AsyncEngine, ended: EndedAttempt, moment: datetime) -> None:
+    """Keep how the attempt ended and park the run until `moment`, when its step is tried again.
+
+    Raises LookupError when the run is no longer this execution's.
+    """
+    async with engine.begin() as connection:
+        if (await connection.execute(_LOCK_MINE, {"run_id": ended.run_id, "owner": ended.owner})).first() is None:
+            raise LookupError(ended.run_id)
+        await connection.execute(_END_ATTEMPT, vars(ended) | {"error": json.dumps(ended.error)})
+        await connection.execute(_PARK, {"run_id": ended.run_id, "until": math.ceil(moment.timestamp() * 1000)})
 
 
 async def decide(

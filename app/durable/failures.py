@@ -3,6 +3,7 @@
 RunError            what a failed run or step stores: type, message, step, reason
 Departure           BaseException: leaves the workflow without an outcome; DBOS writes nothing
   Parked            the run waits as a DELAYED row, it costs no process anything
+  RetryLater        the step's body wants to be performed again at some moment: the journal parks the run
   OutcomeUnknown    an earlier attempt of a call was lost and the call must not be repeated
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Self
 
 from dbos import error as dbos_error
@@ -89,6 +91,19 @@ class Departure(BaseException):
 
 class Parked(Departure):
     """The run's row is DELAYED now; a decision or its deadline brings it back."""
+
+
+class RetryLater(Departure):
+    """The provider is to be asked again at `moment`; until then the run has nothing to do.
+
+    `billed` says whether what came to nothing may have cost something.
+    """
+
+    def __init__(self, moment: datetime, error: RunError, *, billed: bool) -> None:
+        self.moment = moment
+        self.error = error
+        self.billed = billed
+        super().__init__(moment, error)
 
 
 class OutcomeUnknown(Departure):

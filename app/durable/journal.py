@@ -17,10 +17,11 @@ from typing import Any
 from dbos import DBOS, StepReservation
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.db import attempts
+from app.db import attempts, waits
+from app.db.outage import through_outage
 from app.durable.dbos_internals import ControlError, OwnershipLost
 from app.durable.events import Event, Notifier, StepEvents
-from app.durable.failures import Departure, OutcomeUnknown, RunError
+from app.durable.failures import Departure, OutcomeUnknown, Parked, RetryLater, RunError
 from app.durable.ownership import OwnershipWatch
 from app.durable.serializer import dumps, sanitized
 
@@ -71,7 +72,7 @@ class Journal:
         return DBOS.reserve_step()
 
     async def perform(self, plan: StepPlan, body: Body) -> Envelope:
-        """The envelope of the step: recorded earlier, or made by `body` now.
+        """The envelope of the step: recorded earlier, or made by `body` now; one that raises RetryLater parks the run.
 
         Raises OutcomeUnknown for a lost call that must not be repeated, DBOS's control errors when the run was
         cancelled or taken over.
@@ -83,6 +84,10 @@ class Journal:
                 events = self._events(plan, attempt, guard.fence)
                 try:
                     envelope = await _outcome(plan, body, events)
+                except RetryLater as later:
+                    await events.close()
+                    await self._park(plan, attempt, later)
+                    raise Parked from later
                 finally:
                     mine = await events.close()
                 if not mine:
@@ -112,6 +117,18 @@ class Journal:
             raise OutcomeUnknown(plan.name)
         self.instruments.notifier.touch(self.run_id)
         return attempt
+
+    async def _park(self, plan: StepPlan, attempt: int, later: RetryLater) -> None:
+        async def work(_again: bool) -> None:
+            ended = waits.EndedAttempt(
+                self.run_id, self.owner, plan.step, attempt, error=later.error.as_json(), billed=later.billed
+            )
+            await waits.park_until(self.instruments.engine, ended, later.moment)
+
+        try:
+            await through_outage(work)
+        except LookupError:
+            raise OwnershipLost(self.run_id) from None
 
     def _events(self, plan: StepPlan, attempt: int, fenced: Callable[[], None]) -> StepEvents:
         tools = self.instruments

@@ -49,9 +49,13 @@ TABLES: Final = (
     "workers",
     "api_keys",
     "tool_definitions",
+    "cooldowns",
 )
 VIEWS: Final = ("runs", "steps", "messages", "tool_calls")
 WAIT_KINDS: Final = ("approval", "external", "outcome_unknown", "input")
+
+RETRY_AT: Final = "retry_at"
+"""What a run waits for that has nothing to ask: the moment when a provider wants to be asked again."""
 
 MODEL_STEP: Final = "model"
 DECISION_STEP: Final = "decision"

@@ -27,6 +27,7 @@ from app.ai.toolsets import AbstractToolset
 from app.durable import envelopes, names
 from app.durable.events import StepEvents
 from app.durable.journal import Envelope, Journal, StepPlan, failure_of
+from app.durable.pauses import retry_later
 from app.durable.serializer import to_json
 
 T = TypeVar("T")
@@ -74,7 +75,12 @@ class DurableSteps(Steps):
             prepared.append(request)
             plan.head["request"] = envelopes.request_json(request)
             with _live(events), within_step(plan.step, events.attempt):
-                response = await send(request)
+                try:
+                    response = await send(request)
+                except Exception as error:
+                    if (later := retry_later(error, plan.step, events.attempt)) is None:
+                        raise
+                    raise later from error
             if not self.streams(ctx.model):
                 _emit_parts(events, response)
             retry = {} if request.retry is None else {"retry": request.retry}

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 
 from app.ai import Agent
 from app.ai.messages import ModelRequest
+from app.ai.retries import use_cooldowns
 from app.ai.run import AgentRunResult
 from app.ai.steps import use_steps
 from app.ai.threads import use_executor
@@ -29,6 +30,7 @@ from app.durable.decisions import decide
 from app.durable.failures import Departure, RunError
 from app.durable.inputs import RunInput
 from app.durable.journal import Instruments, Journal
+from app.durable.pauses import SharedCooldowns
 from app.durable.serializer import to_json
 from app.durable.steps import DurableSteps, follow_model
 from app.telemetry import bind_run
@@ -52,7 +54,8 @@ class RunExecutor:
         """One execution of a run, from its start or from where an earlier execution stopped."""
         agent = self._agent(run.agent)
         steps = DurableSteps(Journal(self.instruments, run_id, current_owner()))
-        with use_steps(steps), use_executor(self.threads):
+        cooldowns = SharedCooldowns(self.instruments.engine)
+        with use_steps(steps), use_executor(self.threads), use_cooldowns(cooldowns):
             result = await self._drive(agent, run, steps)
         return outcome_json(result)
 

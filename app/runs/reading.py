@@ -28,9 +28,8 @@ from app.runs.records import (
     RunSummary,
     Step,
     StepList,
+    goes_on_by_itself,
 )
-
-_SETTLING_EVENTS = frozenset({*TERMINAL_EVENTS, "run_waiting"})
 
 
 class RunReader:
@@ -88,7 +87,7 @@ class RunReader:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds), aclosing(self.follow(run_id, newest, idle_seconds=seconds)) as batches:
                 async for batch in batches:
-                    if any(event.type in _SETTLING_EVENTS for event in batch):
+                    if any(map(_settles, batch)):
                         break
         return await self.get(run_id)
 
@@ -184,3 +183,10 @@ async def _status(connection: AsyncConnection, run_id: str) -> str:
     if status is None:
         raise refusals.unknown_run(run_id)
     return status
+
+
+def _settles(event: Event) -> bool:
+    """Whether nothing happens after this event until somebody does something."""
+    if event.type != "run_waiting":
+        return event.type in TERMINAL_EVENTS
+    return not goes_on_by_itself([wait["kind"] for wait in event.data["waiting_for"]])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.db.runs import FINISHED
+from app.durable.names import RETRY_AT
 
 RunStatus = Literal["queued", "running", "waiting", "succeeded", "failed", "cancelled"]
 
@@ -37,13 +38,13 @@ class RunError(Record):
 class OpenWait(Record):
     """Something a waiting run waits for."""
 
-    tool_call_id: str
-    kind: Literal["approval", "external", "outcome_unknown"]
-    tool: str
+    kind: Literal["approval", "external", "outcome_unknown", "retry_at"]
+    tool_call_id: str | None = Field(default=None, description="Null for `retry_at`: nobody has to answer that.")
+    tool: str | None = None
     args: Any = None
-    metadata: Any = None
+    metadata: Any = Field(default=None, description="What the tool said; for `retry_at` what the provider said.")
     requested_at: datetime | None = None
-    deadline: datetime | None = Field(default=None, description="When it is decided by itself, if ever.")
+    deadline: datetime | None = Field(default=None, description="When it is decided or goes on by itself, if ever.")
 
 
 class Approval(Record):
@@ -70,6 +71,11 @@ class ApprovalPage(Record):
 
     approvals: list[Approval]
     next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+
+
+def goes_on_by_itself(kinds: Sequence[str]) -> bool:
+    """Whether a run that waits for these needs nobody to go on."""
+    return list(kinds) == [RETRY_AT]
 
 
 class RunSummary(Record):
@@ -99,7 +105,9 @@ class RunSummary(Record):
     @property
     def is_settled(self) -> bool:
         """Whether nothing will happen until somebody does something."""
-        return self.is_finished or self.status == "waiting"
+        if self.status != "waiting":
+            return self.is_finished
+        return not goes_on_by_itself([wait.kind for wait in self.waiting_for or ()])
 
 
 class Run(RunSummary):

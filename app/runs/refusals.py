@@ -119,7 +119,7 @@ def run_is_history(run_id: str, reader: str) -> HoldfastError:
 
 def run_not_waiting(run: Run, tool_call_id: str) -> HoldfastError:
     """The run does not wait for the result of this call."""
-    open_calls = [wait.tool_call_id for wait in run.waiting_for or ()]
+    open_calls = [wait.tool_call_id for wait in run.waiting_for or () if wait.tool_call_id]
     waits = f"It waits for: {', '.join(open_calls)}." if open_calls else "It waits for nothing."
     return Conflict(
         f"Run {run.run_id} is {run.status} and does not wait for {tool_call_id!r}. {waits}",

@@ -125,3 +125,20 @@ return case
     when p_status = 'MAX_RECOVERY_ATTEMPTS_EXCEEDED' then 'too_many_recoveries'
     when p_status = 'ERROR' then coalesce(p_error ->> 'reason', 'error')
 end;
+
+-- What a waiting run waits for: its open questions; without any, the moment when a provider wants to be asked again.
+create or replace function holdfast.waiting_for(p_run_id text, p_delay_until bigint) returns jsonb
+language sql stable
+return coalesce(
+    (select jsonb_agg(jsonb_build_object(
+                'tool_call_id', wait.tool_call_id, 'kind', wait.kind, 'tool', wait.tool, 'args', wait.args,
+                'metadata', wait.metadata, 'requested_at', wait.requested_at, 'deadline', wait.deadline
+            ) order by wait.requested_at)
+     from holdfast.approvals as wait where wait.run_id = p_run_id and wait.decided_at is null),
+    (select jsonb_build_array(jsonb_build_object(
+                'kind', 'retry_at', 'metadata', (refused.error) - '$type', 'requested_at', refused.started_at,
+                'deadline', holdfast.to_timestamp_ms(p_delay_until)))
+     from holdfast.attempts as refused where refused.run_id = p_run_id and refused.error is not null
+     order by refused.started_at desc limit 1),
+    '[]'::jsonb
+);

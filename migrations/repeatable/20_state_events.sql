@@ -24,9 +24,8 @@ begin
         event_type := 'run_taken_over';
         details := jsonb_build_object('from_worker', old.executor_id);
     elsif event_type = 'run_waiting' then
-        select jsonb_build_object('waiting_for', coalesce(jsonb_agg(jsonb_build_object(
-            'tool_call_id', wait.tool_call_id, 'kind', wait.kind, 'tool', wait.tool)), '[]'::jsonb)) into details
-        from holdfast.approvals as wait where wait.run_id = new.workflow_uuid and wait.decided_at is null;
+        select jsonb_build_object('waiting_for', jsonb_agg(wait - array['args', 'metadata', 'requested_at'])) into details
+        from jsonb_array_elements(holdfast.waiting_for(new.workflow_uuid, new.delay_until_epoch_ms)) as wait;
     elsif event_type in ('run_failed', 'run_cancelled') then
         details := jsonb_strip_nulls(jsonb_build_object(
             'reason', holdfast.run_reason(new.status, new.completed_at, new.workflow_deadline_epoch_ms, error),

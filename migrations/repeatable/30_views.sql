@@ -82,11 +82,8 @@ select
     used.cost_usd,
     used.unknown_cost_attempts,
     input.body -> 'metadata' as metadata,
-    (select jsonb_agg(jsonb_build_object('tool_call_id', wait.tool_call_id, 'kind', wait.kind, 'tool', wait.tool,
-                                         'args', wait.args, 'metadata', wait.metadata, 'requested_at', wait.requested_at)
-                      order by wait.requested_at)
-     from holdfast.approvals as wait
-     where run.status = 'DELAYED' and wait.run_id = run.workflow_uuid and wait.decided_at is null) as waiting_for,
+    case when run.status = 'DELAYED' then holdfast.waiting_for(run.workflow_uuid, run.delay_until_epoch_ms) end
+        as waiting_for,
     run.executor_id,
     run.recovery_attempts::integer as recovery_attempts,
     run.attributes ->> 'parent_run_id' as parent_run_id,
@@ -113,7 +110,11 @@ cross join lateral (
            count(*) filter (where step.kind = 'model')::integer as requests,
            count(*) filter (where step.kind in ('tool', 'mcp') and step.tool is not null)::integer as tool_calls,
            sum(step.cost_usd) as cost_usd,
-           coalesce(sum(step.attempts - 1) filter (where step.kind = 'model'), 0)::integer as unknown_cost_attempts
+           (select count(*) from holdfast.attempts as lost
+            where lost.run_id = run.workflow_uuid and lost.kind = 'model' and not lost.acknowledged
+              and exists (select 1 from holdfast.attempts as later
+                          where later.run_id = lost.run_id and later.step = lost.step and later.attempt > lost.attempt)
+           )::integer as unknown_cost_attempts
     -- What a fork took over from its source was paid for there.
     from holdfast.steps as step
     where step.run_id = run.workflow_uuid and step.step >= coalesce((run.attributes ->> 'forked_at_step')::integer, 0)

@@ -139,6 +139,11 @@ class Cluster:
 
         return await through_outage(ask)
 
+    async def query_once(self, statement: str, **values: Any) -> None:
+        """Change something behind everybody's back."""
+        async with self.engine.begin() as connection:
+            await connection.execute(text(statement), values)
+
     async def run(self, run_id: str) -> Row:
         """The run as `holdfast.runs` shows it."""
         return (await self.query("select * from holdfast.runs where run_id = :r", r=run_id))[0]

@@ -25,6 +25,7 @@ from app.settings import load_settings
 from app.telemetry import set_up_logging
 from tests.crash.agents import AGENTS
 from tests.crash.mcp_agents import MCP_AGENTS
+from tests.crash.provider_agents import provider_agents
 
 CRASHES = "HOLDFAST_TEST_CRASHES"
 
@@ -65,4 +66,4 @@ if __name__ == "__main__":
     waits.decisions_or_park = decide_or_die
     settings = load_settings()
     set_up_logging(settings.log_level)
-    sys.exit(run_worker(settings, AGENTS | MCP_AGENTS))
+    sys.exit(run_worker(settings, AGENTS | MCP_AGENTS | provider_agents()))

@@ -13,6 +13,7 @@ def test_stored_names_are_what_they_have_always_been() -> None:
     assert names.WORKER_LOCK_NAMESPACE == 1215261796
     assert names.MODEL_STEP == "model"
     assert names.DECISION_STEP == "decision"
+    assert names.RETRY_AT == "retry_at"
     assert names.tool_step("add") == "tool:add"
     assert names.mcp_step("add") == "mcp:add"
     assert names.list_tools_step("time") == "list_tools:time"
@@ -42,6 +43,7 @@ def test_no_stored_name_has_been_removed() -> None:
     } <= set(names.STEP_EVENTS)
     assert {"run_cursors", "run_events", "attempts", "approvals", "idempotency_keys", "workers"} <= set(names.TABLES)
     assert "tool_definitions" in names.TABLES
+    assert {"api_keys", "cooldowns"} <= set(names.TABLES)
     assert {"runs", "steps", "messages", "tool_calls"} <= set(names.VIEWS)
     assert {"approval", "external", "outcome_unknown", "input"} <= set(names.WAIT_KINDS)
 

@@ -10,6 +10,8 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel, ValidationError
 
 from app.ai.exceptions import ModelAPIError, ModelHTTPError, UnexpectedModelBehavior
+from app.ai.retries import is_worth_retrying
+from app.ai.stamps import now_utc
 
 
 class ProviderAnswer(BaseModel):
@@ -75,11 +77,19 @@ def error_in_answer(error: Any, model_name: str) -> ModelAPIError:
     details = cast("dict[str, Any]", error) if isinstance(error, dict) else {"message": str(error)}
     for status in (details.get("status_code"), details.get("code")):
         if str(status).isdecimal() and 400 <= int(str(status)) < 600:
-            return ModelHTTPError(int(str(status)), model_name, details)
+            return _http_error(int(str(status)), model_name, details)
     for name in (details.get("code"), details.get("type")):
         if isinstance(name, str) and name in _STATUS_OF_ERROR:
-            return ModelHTTPError(_STATUS_OF_ERROR[name], model_name, details)
+            return _http_error(_STATUS_OF_ERROR[name], model_name, details)
     return ModelAPIError(model_name, f"{model_name} answered with an error: {json.dumps(details)}")
+
+
+def _http_error(status: int, model_name: str, details: dict[str, Any]) -> ModelHTTPError:
+    error = ModelHTTPError(status, model_name, details)
+    # The answer had begun, so the request was not tried again by itself. Nobody waits for a quota to be paid.
+    if is_worth_retrying(status) and "insufficient_quota" not in (details.get("code"), details.get("type")):
+        error.retry_at = now_utc()
+    return error
 
 
 def error_body(text: str, request_id: str | None = None) -> Any:

@@ -74,9 +74,7 @@ class HTTPModel(Model):
         try:
             return (await response.aread()).decode(errors="replace")
         except httpx.TransportError as err:
-            raise ModelAPIError(
-                self._model_name, f"The answer of {self._model_name} broke off: {describe(err)}"
-            ) from err
+            raise _broken_off(self._model_name, f"The answer of {self._model_name} broke off: {describe(err)}") from err
 
     @asynccontextmanager
     async def _sent(
@@ -158,11 +156,11 @@ class HTTPStreamedResponse(StreamedResponse):
         except httpx.TransportError as err:
             # Once the answer has said that it is finished, a rough goodbye loses at most the usage.
             if not self._ended:
-                raise ModelAPIError(
+                raise _broken_off(
                     self.requested_model, f"The stream of {self.requested_model} broke off: {describe(err)}"
                 ) from err
         if not self._ended and not self.cancelled:
-            raise ModelAPIError(
+            raise _broken_off(
                 self.requested_model, f"The stream of {self.requested_model} ended before the answer was complete"
             )
 
@@ -178,7 +176,7 @@ class HTTPStreamedResponse(StreamedResponse):
                             patience.renew()
                         yield data
                 except TimeoutError as err:
-                    raise ModelAPIError(
+                    raise _broken_off(
                         self.requested_model, f"The stream of {self.requested_model} said nothing for {seconds:g} s"
                     ) from err
 
@@ -220,6 +218,13 @@ class HTTPStreamedResponse(StreamedResponse):
 def is_event_stream(response: httpx.Response) -> bool:
     """Whether an answer comes in server-sent events."""
     return "text/event-stream" in response.headers.get("content-type", "")
+
+
+def _broken_off(model_name: str, message: str) -> ModelAPIError:
+    """An answer that began and did not end. Asking again is right, but not unasked: it costs, and what came is void."""
+    error = ModelAPIError(model_name, message)
+    error.retry_at = now_utc()
+    return error
 
 
 def describe(err: httpx.TransportError) -> str:

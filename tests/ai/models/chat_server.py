@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -63,9 +64,12 @@ class ChatServer:
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     targets: list[str] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    """When each request came, in seconds of the epoch."""
     hung_up: threading.Event = field(default_factory=threading.Event)
 
     def next_answer(self, target: str, body: dict[str, Any], headers: dict[str, str]) -> Answer:
+        self.times.append(time.time())
         self.targets.append(target)
         self.requests.append(body)
         self.headers.append(headers)
