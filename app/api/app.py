@@ -7,12 +7,17 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.routing import Match
+from starlette.types import Scope
 
 from app.api import agents, approvals, conversations, events, health, metrics, runs
-from app.api.problems import add_problem_handlers, document_keys, document_problems, problems
-from app.api.security import AccessRules, Gate
+from app.api.problem_types import document_problems
+from app.api.problems import add_problem_handlers
+from app.api.security import OPEN_PATHS, AccessRules, Gate
 from app.runs.service import RunService
 
+_NOUNS = (runs, events, approvals, conversations, agents, health, metrics)
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
@@ -28,20 +33,41 @@ def create_app(
     )
     app.state.service = service
     app.state.ping_seconds = ping_seconds
-    for noun in (runs, events, approvals, conversations, agents, health, metrics):
-        app.include_router(noun.router, responses=problems(401, 403, 421))
-    add_problem_handlers(app)
+    for noun in _NOUNS:
+        app.include_router(noun.router)
+    add_problem_handlers(app, allowed_methods)
     app.add_middleware(Gate, rules=rules, keys=service.keys)
-    _complete_openapi(app)
+    _complete_openapi(app, needs_key=rules.api_key is not None)
     return app
 
 
-def _complete_openapi(app: FastAPI) -> None:
+def allowed_methods(scope: Scope) -> list[str]:
+    """The methods of the path of a request, over all routes that have it."""
+    routes = (route for noun in _NOUNS for route in noun.router.routes if isinstance(route, APIRoute))
+    return sorted(
+        {method for route in routes if route.matches(scope)[0] is not Match.NONE for method in route.methods or ()}
+    )
+
+
+def _complete_openapi(app: FastAPI, *, needs_key: bool) -> None:
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = document_keys(document_problems(generate()))
+            app.openapi_schema = _document_keys(document_problems(generate()), needs_key=needs_key)
         return app.openapi_schema
 
     app.openapi = openapi
+
+
+def _document_keys(schema: dict[str, Any], *, needs_key: bool) -> dict[str, Any]:
+    """Add to an OpenAPI document how callers show who they are: by either header, or not at all if keyless."""
+    schema["components"]["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+    }
+    schema["security"] = [{"bearer": []}, {"key": []}, *([] if needs_key else [{}])]
+    for path in OPEN_PATHS & schema["paths"].keys():
+        for operation in schema["paths"][path].values():
+            operation["security"] = []
+    return schema

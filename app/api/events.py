@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from app.api.dependencies import RunId, Service
-from app.api.problems import problems
+from app.api.problem_types import problems
 from app.runs import refusals
 from app.runs.records import Event, EventPage
 from app.runs.service import RunService
@@ -28,11 +28,11 @@ _HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
     responses={
         200: {
             "model": EventPage,
-            "description": "Events above `after`: a stream that ends with the run, or one page of JSON.",
+            "description": "Events above `after`: a stream that ends with the run; one page if only JSON is accepted.",
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
         },
         204: {"description": "The run is finished and has no events above `after`."},
-        **problems(404, 422, 503),
+        **problems("unknown_run", "invalid_request", "malformed_last_event_id"),
     },
 )
 async def follow_run(
@@ -42,8 +42,10 @@ async def follow_run(
     service: Service,
     after: Annotated[int, Query(ge=0, lt=2**62, description="Only events above this seq.")] = 0,
     limit: Annotated[int, Query(ge=1, le=1000, description="Events in a page of JSON.")] = 500,
-    accept: Annotated[str, Header(description="`application/json` for a page.")] = "text/event-stream",
-    last_event_id: Annotated[str | None, Header(description="Goes before `after`.")] = None,
+    accept: Annotated[str, Header(include_in_schema=False)] = "text/event-stream",
+    last_event_id: Annotated[
+        str | None, Header(description="Goes before `after`.", json_schema_extra={"pattern": f"^{_SEQ.pattern}$"})
+    ] = None,
 ) -> Response | EventPage:
     """Follow a run. Each event's id is its seq; reconnect with `Last-Event-ID` and nothing is lost or doubled."""
     if last_event_id is not None:

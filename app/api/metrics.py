@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
 
 from app.api.dependencies import Service
-from app.api.problems import problems
+from app.api.problem_types import problems
 from app.runs.metrics import CONTENT_TYPE
 
 router = APIRouter(tags=["health"])
@@ -15,7 +15,7 @@ router = APIRouter(tags=["health"])
     response_class=PlainTextResponse,
     responses={
         200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus text."},
-        **problems(503),
+        **problems(),
     },
 )
 async def metrics(service: Service) -> PlainTextResponse:

@@ -1,8 +1,8 @@
-"""Every error as `application/problem+json`, and as such in the OpenAPI document."""
+"""Every error as `application/problem+json`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from app.api.schemas import FieldProblem, Problem
 from app.errors import HoldfastError
@@ -18,6 +19,12 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = "2"
 
 _HTTP_TYPES = {400: "malformed_request", 404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+INTERNAL_ERROR = Problem(
+    type="internal_error",
+    title="Internal error",
+    status=500,
+    detail="The service failed on this request; its log has the cause.",
+)
 _OWN_ERROR_TYPES = frozenset({"not_supported_yet", "not_allowed"})
 _FIXES = {
     "missing": "Add the field.",
@@ -34,10 +41,10 @@ class ProblemResponse(JSONResponse):
 
     def __init__(self, problem: Problem, headers: Mapping[str, str] | None = None) -> None:
         extra = {"Retry-After": RETRY_AFTER_SECONDS} if problem.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
-        super().__init__(problem.model_dump(exclude_none=True), problem.status, headers={**extra, **(headers or {})})
+        super().__init__(problem.as_json(), problem.status, headers={**extra, **(headers or {})})
 
 
-def add_problem_handlers(app: FastAPI) -> None:
+def add_problem_handlers(app: FastAPI, allowed_methods: Callable[[Scope], Sequence[str]]) -> None:
     """Answer every error of the application with a problem."""
 
     @app.exception_handler(HoldfastError)
@@ -49,17 +56,22 @@ def add_problem_handlers(app: FastAPI) -> None:
         return ProblemResponse(_validation_problem(error))
 
     @app.exception_handler(HTTPException)
-    async def http_error(_: Request, error: HTTPException) -> ProblemResponse:
-        title = HTTPStatus(error.status_code).phrase
-        problem_type = _HTTP_TYPES.get(error.status_code, "http_error")
-        problem = Problem(type=problem_type, title=title, status=error.status_code, detail=str(error.detail))
-        return ProblemResponse(problem, error.headers)
+    async def http_error(request: Request, error: HTTPException) -> ProblemResponse:
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and (allowed := allowed_methods(request.scope)):
+            # The framework knows only of the first route with the path.
+            error.headers = {"Allow": ", ".join(allowed)}
+        return ProblemResponse(http_problem(error.status_code, str(error.detail)), error.headers)
 
     @app.exception_handler(Exception)
     async def unexpected(_: Request, __: Exception) -> ProblemResponse:
         # The server logs the exception itself: Starlette raises it again behind this answer.
-        detail = "The service failed on this request; its log has the cause."
-        return ProblemResponse(Problem(type="internal_error", title="Internal error", status=500, detail=detail))
+        return ProblemResponse(INTERNAL_ERROR)
+
+
+def http_problem(status: int, detail: str) -> Problem:
+    """The problem that an error of HTTP itself stands for."""
+    title = HTTPStatus(status).phrase
+    return Problem(type=_HTTP_TYPES.get(status, "http_error"), title=title, status=status, detail=detail)
 
 
 def to_problem(error: HoldfastError) -> Problem:
@@ -73,33 +85,6 @@ def to_problem(error: HoldfastError) -> Problem:
         fix=error.fix,
         **error.members,
     )
-
-
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a route that may answer with these statuses."""
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
-
-
-def document_problems(schema: dict[str, Any]) -> dict[str, Any]:
-    """Add the schema of problems to an OpenAPI document, and drop FastAPI's own error schemas."""
-    components = schema.setdefault("components", {}).setdefault("schemas", {})
-    for name in ("HTTPValidationError", "ValidationError"):
-        components.pop(name, None)
-    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-    components |= problem.pop("$defs")
-    components["Problem"] = problem
-    return schema
-
-
-def document_keys(schema: dict[str, Any]) -> dict[str, Any]:
-    """Add to an OpenAPI document how callers show who they are: by either header, or not at all if keyless."""
-    schema["components"]["securitySchemes"] = {
-        "bearer": {"type": "http", "scheme": "bearer"},
-        "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
-    }
-    schema["security"] = [{"bearer": []}, {"key": []}, {}]
-    return schema
 
 
 def _validation_problem(error: RequestValidationError) -> Problem:

@@ -1,10 +1,10 @@
 """Bodies that only HTTP knows; runs and their parts are in `app.runs.records`."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.runs.records import AgentInfo
+from app.runs.records import AgentInfo, Record
 
 
 class FieldProblem(BaseModel):
@@ -27,20 +27,24 @@ class Problem(BaseModel):
     fix: str | None = Field(default=None, description="What to do about it.")
     errors: list[FieldProblem] | None = Field(default=None, description="All wrong fields of an invalid body or query.")
 
+    def as_json(self) -> dict[str, Any]:
+        """The problem as it is sent: without what does not apply."""
+        return self.model_dump(mode="json", exclude_none=True)
 
-class AgentList(BaseModel):
+
+class AgentList(Record):
     """The agents of this service."""
 
     agents: list[AgentInfo]
 
 
-class Alive(BaseModel):
+class Alive(Record):
     """The process answers."""
 
     status: Literal["alive"] = "alive"
 
 
-class Ready(BaseModel):
+class Ready(Record):
     """The process can take requests."""
 
     status: Literal["ready"] = "ready"

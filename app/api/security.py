@@ -17,9 +17,55 @@ from app.runs import keys
 from app.runs.keys import ANYBODY, BOOTSTRAP, Caller, Keys
 
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
-_OPEN_PATHS = frozenset({"/livez", "/readyz", "/openapi.json", "/docs"})
+OPEN_PATHS = frozenset({"/livez", "/readyz", "/openapi.json", "/docs"})
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _DECISION_PATH = re.compile(r"/api/runs/[^/]+/approvals/.*")
+
+
+UNAUTHORIZED = Problem(
+    type="unauthorized",
+    title="Unauthorized",
+    status=401,
+    detail="The request has no valid API key.",
+    field="Authorization",
+    fix="Send `Authorization: Bearer <key>` or `x-api-key: <key>`.",
+)
+
+
+def forbidden(caller: Caller, needed: keys.Scope) -> Problem:
+    """The caller may not do this."""
+    return Problem(
+        type="forbidden",
+        title="Forbidden",
+        status=403,
+        detail=f"The key {caller.name!r} lacks the scope {needed!r}.",
+        field="Authorization",
+        fix=f"Use a key with the scope: `holdfast keys create NAME --scope {needed}`.",
+    )
+
+
+def host_not_allowed(host: str) -> Problem:
+    """The request is for a name that is not ours."""
+    return Problem(
+        type="host_not_allowed",
+        title="Misdirected request",
+        status=421,
+        detail=f"This service has no API key, so it does not answer for the host {host!r}.",
+        field="Host",
+        fix="Call it as localhost, add the name to HOLDFAST_ALLOWED_HOSTS, or set HOLDFAST_API_KEY.",
+    )
+
+
+def unsupported_media_type(media_type: str) -> Problem:
+    """The body is not what the route reads."""
+    return Problem(
+        type="unsupported_media_type",
+        title="Unsupported media type",
+        status=415,
+        detail=f"The body has the media type {media_type!r}.",
+        field="Content-Type",
+        fix="Send JSON with `Content-Type: application/json`.",
+    )
 
 
 @dataclass(frozen=True)
@@ -43,30 +89,14 @@ class AccessRules:
         host = _host_name(headers.get("host", ""))
         if self.api_key is not None or host in LOOPBACK_HOSTS or host in map(str.lower, self.allowed_hosts):
             return None
-        return Problem(
-            type="host_not_allowed",
-            title="Misdirected request",
-            status=421,
-            detail=f"This service has no API key, so it does not answer for the host {host!r}.",
-            field="Host",
-            fix="Call it as localhost, add the name to HOLDFAST_ALLOWED_HOSTS, or set HOLDFAST_API_KEY.",
-        )
+        return host_not_allowed(host)
 
     def _body_refusal(self, method: str, headers: Headers) -> Problem | None:
         has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
         if method not in _METHODS_WITH_BODY or not has_body:
             return None
         media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media_type != "application/json":
-            return Problem(
-                type="unsupported_media_type",
-                title="Unsupported media type",
-                status=415,
-                detail=f"The body has the media type {media_type!r}.",
-                field="Content-Type",
-                fix="Send JSON with `Content-Type: application/json`.",
-            )
-        return None
+        return None if media_type == "application/json" else unsupported_media_type(media_type)
 
 
 class Gate:
@@ -91,29 +121,13 @@ class Gate:
         return await self._app(scope, self._limited(receive), send)
 
     async def _caller_refusal(self, scope: Scope) -> Problem | None:
-        if scope["path"] in _OPEN_PATHS:
+        if scope["path"] in OPEN_PATHS:
             return None
         caller = scope["caller"] = await self._caller(Headers(scope=scope))
         if caller is None:
-            return Problem(
-                type="unauthorized",
-                title="Unauthorized",
-                status=401,
-                detail="The request has no valid API key.",
-                field="Authorization",
-                fix="Send `Authorization: Bearer <key>` or `x-api-key: <key>`.",
-            )
+            return UNAUTHORIZED
         needed = scope_needed(scope["method"], scope["path"])
-        if not caller.may(needed):
-            return Problem(
-                type="forbidden",
-                title="Forbidden",
-                status=403,
-                detail=f"The key {caller.name!r} lacks the scope {needed!r}.",
-                field="Authorization",
-                fix=f"Use a key with the scope: `holdfast keys create NAME --scope {needed}`.",
-            )
-        return None
+        return None if caller.may(needed) else forbidden(caller, needed)
 
     async def _caller(self, headers: Headers) -> Caller | None:
         if self._rules.api_key is None:

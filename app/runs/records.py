@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,10 +14,21 @@ from app.durable.names import RETRY_AT
 RunStatus = Literal["queued", "running", "waiting", "succeeded", "failed", "cancelled"]
 
 
+# Said in the schema only: what is stored already is shown, even if it should not be so.
+Count = Annotated[int, Field(json_schema_extra={"minimum": 0})]
+Id = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
+"""The id of a run: a UUID."""
+
+
 class Record(BaseModel):
     """A row, frozen; columns that a record does not name are left out."""
 
-    model_config = ConfigDict(frozen=True)
+    # The schema of answers is exact: every field is there, and no other.
+    model_config = ConfigDict(
+        frozen=True,
+        json_schema_extra={"additionalProperties": False},
+        json_schema_serialization_defaults_required=True,
+    )
 
     @classmethod
     def of(cls, row: Mapping[Any, Any]) -> Self:
@@ -28,11 +39,11 @@ class Record(BaseModel):
 class RunError(Record):
     """Why a run failed."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", json_schema_extra={"additionalProperties": True})
 
     type: str | None = Field(default=None, description="Name of the exception.")
     message: str | None = None
-    step: int | None = Field(default=None, description="The step that failed, if it was one.")
+    step: Count | None = Field(default=None, description="The step that failed, if it was one.")
 
 
 class OpenWait(Record):
@@ -50,7 +61,7 @@ class OpenWait(Record):
 class Approval(Record):
     """A question of a run: may this call be made, what is its result, or what became of it?"""
 
-    run_id: str
+    run_id: Id
     agent: str | None
     tool_call_id: str
     kind: Literal["approval", "external", "outcome_unknown"]
@@ -81,16 +92,16 @@ def goes_on_by_itself(kinds: Sequence[str]) -> bool:
 class RunSummary(Record):
     """A run as lists show it: without its prompt and output."""
 
-    run_id: str
+    run_id: Id
     agent: str | None
     agent_version: str | None
     conversation_id: str | None
     status: RunStatus
     reason: str | None = Field(description="Why it failed or was cancelled: timeout, too_many_recoveries, diverged, …")
-    input_tokens: int
-    output_tokens: int
-    requests: int = Field(description="Model requests.")
-    tool_calls: int
+    input_tokens: Count
+    output_tokens: Count
+    requests: Count = Field(description="Model requests.")
+    tool_calls: Count
     cost_usd: float | None = Field(description="Null when no price is known.")
     waiting_for: list[OpenWait] | None = Field(description="What a waiting run waits for.")
     created_at: datetime
@@ -117,35 +128,37 @@ class Run(RunSummary):
     output: Any
     output_type: str | None
     error: RunError | None
-    unknown_cost_attempts: int = Field(description="Model requests that were lost in a crash and may have been billed.")
+    unknown_cost_attempts: Count = Field(
+        description="Model requests that were lost in a crash and may have been billed."
+    )
     metadata: Any
     executor_id: str | None = Field(description="The worker that executes the run, or did last.")
-    recovery_attempts: int
+    recovery_attempts: Count
     updated_at: datetime
     deadline: datetime | None
-    parent_run_id: str | None
-    forked_from: str | None = Field(description="The run that this one is a fork of.")
-    forked_at_step: int | None = Field(description="Steps before this one were taken over from there.")
+    parent_run_id: Id | None
+    forked_from: Id | None = Field(description="The run that this one is a fork of.")
+    forked_at_step: Count | None = Field(description="Steps before this one were taken over from there.")
 
 
 class Step(Record):
     """One checkpointed unit of a run."""
 
-    step: int
+    step: Count
     kind: str | None = Field(description="model, tool, mcp, output, decision, …")
     name: str
     input: Any
     output: Any
     outcome: str | None = Field(description="returned, retry, deferred, failed or unknown.")
     error: Any
-    attempt: int = Field(description="The attempt that was recorded.")
-    attempts: int = Field(description="Above 1 after a crash or a retry.")
+    attempt: Count = Field(description="The attempt that was recorded.")
+    attempts: Count = Field(description="Above 1 after a crash or a retry.")
     tool_call_id: str | None
     tool: str | None
     toolset: str | None
     model: str | None
-    input_tokens: int | None
-    output_tokens: int | None
+    input_tokens: Count | None
+    output_tokens: Count | None
     cost_usd: float | None
     started_at: datetime | None
     finished_at: datetime | None
@@ -155,8 +168,8 @@ class Step(Record):
 class Message(Record):
     """A message that a run added to its conversation."""
 
-    position: int
-    step: int
+    position: Count
+    step: Count
     kind: Literal["request", "response"]
     message: dict[str, Any] = Field(description="Published message JSON.")
 
@@ -164,9 +177,9 @@ class Message(Record):
 class Event(Record):
     """One numbered thing that happened in a run."""
 
-    seq: int
-    attempt: int | None
-    step: int | None
+    seq: Count
+    attempt: Count | None
+    step: Count | None
     type: str
     data: dict[str, Any]
     created_at: datetime
@@ -206,23 +219,23 @@ class RunPage(Record):
 class StepList(Record):
     """The recorded steps of a run, in order."""
 
-    run_id: str
+    run_id: Id
     steps: list[Step]
 
 
 class MessageList(Record):
     """The messages that a run added to its conversation, in order."""
 
-    run_id: str
+    run_id: Id
     messages: list[Message]
 
 
 class EventPage(Record):
     """Events of a run, in order."""
 
-    run_id: str
+    run_id: Id
     events: list[Event]
-    next_after: int = Field(description="Give it as `after` for what comes next.")
+    next_after: Count = Field(description="Give it as `after` for what comes next.")
     finished: bool = Field(description="Whether the page reaches the end of a finished run.")
 
 
@@ -230,5 +243,5 @@ class Conversation(Record):
     """The runs that share one message history, oldest first."""
 
     conversation_id: str
-    busy_run_id: str | None = Field(description="The unfinished run that keeps the conversation busy.")
+    busy_run_id: Id | None = Field(description="The unfinished run that keeps the conversation busy.")
     runs: list[RunSummary]

@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
     with_config,
 )
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from app.ai.messages import AudioUrl, DocumentUrl, ImageUrl, UserContent, VideoUrl
@@ -48,7 +49,15 @@ class RunModelSettings(ModelSettings):
 class Decide(BaseModel):
     """A person's decision on a tool call."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "oneOf": [
+                {"properties": {"approve": {"const": True}, "message": {"type": "null"}}},
+                {"properties": {"approve": {"const": False}, "args": {"type": "null"}}},
+            ]
+        },
+    )
 
     approve: Annotated[bool, Field(strict=True, description="Whether the call may be made.")]
     message: Annotated[
@@ -71,10 +80,32 @@ class Decide(BaseModel):
         return self
 
 
+def _answer_schema(*given: str) -> JsonDict:
+    """The bodies of a resume that give these fields, and none of the other fields that belong to an answer."""
+    no: dict[str, JsonDict] = {
+        "tool_call_id": _NULL,
+        "error": _NULL,
+        "run_again": {"const": False},
+        "result": {"not": {}},
+    }
+    yes: dict[str, JsonDict] = {"tool_call_id": _TEXT, "error": _TEXT, "run_again": {"const": True}, "result": {}}
+    return {"required": [*given], "properties": {name: (yes if name in given else no)[name] for name in no}}
+
+
+_NULL: JsonDict = {"type": "null"}
+_TEXT: JsonDict = {"type": "string"}
+_RESUME_SCHEMA: JsonDict = {
+    "oneOf": [
+        _answer_schema(),
+        *(_answer_schema("tool_call_id", answer) for answer in ("result", "error", "run_again")),
+    ]
+}
+
+
 class ResumeRun(BaseModel):
     """Nothing, to let a failed or cancelled run go on; or a tool call of a waiting run, and what came of it."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_RESUME_SCHEMA)
 
     tool_call_id: Annotated[
         str | None, Field(min_length=1, description="As `waiting_for` of the run names it; with one of the others.")
@@ -224,7 +255,12 @@ class RunEdits(BaseModel):
 class ForkRun(BaseModel):
     """Where a new run leaves the road of an earlier one, and what it does otherwise."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "anyOf": [{"properties": {name: {"type": "null"}}} for name in ("from_step", "from_message")]
+        },
+    )
 
     from_step: Annotated[
         int | None, Field(ge=1, strict=True, description="This step and those after it are done anew; 1 if left out.")

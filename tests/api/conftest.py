@@ -25,6 +25,7 @@ from app.durable.client import RunClient
 from app.runs.feed import EventFeed
 from app.runs.records import AgentInfo
 from app.runs.service import Limits, RunService
+from tests.api.truth import Truth
 
 MAX_PROMPT_BYTES = 10_000
 
@@ -95,8 +96,10 @@ def service_url(app: FastAPI) -> Iterator[str]:
 
 
 @pytest.fixture
-def http(service_url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=service_url, timeout=20) as client:
+def http(app: FastAPI, service_url: str) -> Iterator[httpx.Client]:
+    """A client that finds every answer in the OpenAPI document."""
+    hooks: dict[str, list[Callable[..., Any]]] = {"response": [Truth(app.openapi()).check]}
+    with httpx.Client(base_url=service_url, timeout=20, event_hooks=hooks) as client:
         yield client
 
 

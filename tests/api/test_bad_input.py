@@ -166,7 +166,8 @@ def test_unknown_paths_and_methods_are_problems_too(http: httpx.Client) -> None:
     refused(http.get("/api/nothing"), 404, "not_found", None)
     response = http.put("/api/runs")
     refused(response, 405, "method_not_allowed", None)
-    assert response.headers["allow"]
+    assert response.headers["allow"] == "GET, POST"
+    assert http.patch(f"/api/runs/{SOME_ID}").headers["allow"] == "DELETE, GET"
 
 
 def test_a_body_that_is_not_declared_as_json_is_refused(http: httpx.Client) -> None:
