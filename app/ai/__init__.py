@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         SkipModelRequest,
         SkipToolExecution,
         SkipToolValidation,
+        UndrainedPendingMessagesError,
         UnexpectedModelBehavior,
         UsageLimitExceeded,
         UserError,
@@ -229,7 +230,8 @@ _EXPORTS = {
     "app.ai.exceptions": """
         AgentRunError ApprovalRequired CallDeferred ConcurrencyLimitExceeded ContentFilterError
         FallbackExceptionGroup IncompleteToolCall ModelAPIError ModelHTTPError ModelRetry SkipModelRequest
-        SkipToolExecution SkipToolValidation UnexpectedModelBehavior UsageLimitExceeded UserError
+        SkipToolExecution SkipToolValidation UndrainedPendingMessagesError UnexpectedModelBehavior
+        UsageLimitExceeded UserError
     """,
     "app.ai.format_prompt": """
         format_as_xml

@@ -10,6 +10,7 @@
     ├── SkipToolExecution                 (signal) use this result instead of calling the tool
     ├── RuntimeError
     │   ├── UserError                     the developer used the library wrongly
+    │   │   └── UndrainedPendingMessagesError   a run ended before it could deliver what was enqueued
     │   └── AgentRunError                 a run failed
     │       ├── UsageLimitExceeded
     │       ├── ConcurrencyLimitExceeded
@@ -52,6 +53,7 @@ __all__ = (
     "SkipToolExecution",
     "SkipToolValidation",
     "ToolRetryError",
+    "UndrainedPendingMessagesError",
     "UnexpectedModelBehavior",
     "UsageLimitExceeded",
     "UserError",
@@ -163,6 +165,10 @@ class UserError(RuntimeError):
     def __init__(self, message: str):
         self.message = message
         super().__init__(message)
+
+
+class UndrainedPendingMessagesError(UserError):
+    """A run ended with enqueued messages that the way it was driven does not deliver."""
 
 
 class AgentRunError(RuntimeError):

@@ -248,13 +248,6 @@ class CallToolsNode(AgentNode[AgentDepsT, OutputDataT]):
             await drain(events)
 
     async def _go_on(self, ctx: RunState, emit: Emit) -> ModelRequestNode[Any, Any] | End[FinalResult[Any]]:
-        successor = await self._settle(ctx, emit)
-        if isinstance(successor, End) and (pending := ctx.state.pending.take("asap", "when_idle")):
-            # The run would end, but somebody has something to add.
-            return ModelRequestNode(deliver(ctx, pending))
-        return successor
-
-    async def _settle(self, ctx: RunState, emit: Emit) -> ModelRequestNode[Any, Any] | End[FinalResult[Any]]:
         response = self.model_response
         if self.retry is not None:
             return self._retry(ctx, *retry_parts(response, self.retry))

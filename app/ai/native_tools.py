@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from typing_extensions import TypedDict
+
+from app.ai.run_context import AgentDepsT, RunContext
 
 __all__ = (
     "NATIVE_TOOL_TYPES",
     "SUPPORTED_NATIVE_TOOLS",
     "AbstractBuiltinTool",
     "AbstractNativeTool",
+    "AgentNativeTool",
     "CodeExecutionTool",
     "FileSearchTool",
     "ImageGenerationTool",
     "MCPServerTool",
     "MemoryTool",
+    "NativeToolFunc",
     "ToolSearchTool",
     "UrlContextTool",
     "WebFetchTool",
@@ -168,3 +172,12 @@ NATIVE_TOOL_TYPES: dict[str, type[AbstractNativeTool]] = {tool.kind: tool for to
 # Older names.
 AbstractBuiltinTool = AbstractNativeTool
 UrlContextTool = WebFetchTool
+
+
+NativeToolFunc: TypeAlias = Callable[
+    [RunContext[AgentDepsT]], AbstractNativeTool | Awaitable[AbstractNativeTool | None] | None
+]
+"""Chooses a native tool, or none, for each request."""
+
+AgentNativeTool: TypeAlias = AbstractNativeTool | NativeToolFunc[AgentDepsT]
+"""A native tool, or a function that chooses one."""

@@ -27,14 +27,21 @@ PendingMessagePriority: TypeAlias = Literal["asap", "when_idle"]
 
 
 @dataclass
+class PendingMessage:
+    """What one call of `enqueue` wants to put into the conversation."""
+
+    messages: list[ModelMessage]
+    priority: PendingMessagePriority = "asap"
+
+
+@dataclass
 class PendingMessages:
     """The queue of a run."""
 
     refusal: str | None = None
     """Why nothing can be enqueued, if so."""
-    _queues: dict[PendingMessagePriority, list[ModelMessage]] = field(
-        default_factory=dict[PendingMessagePriority, list[ModelMessage]]
-    )
+    queue: list[PendingMessage] = field(default_factory=list[PendingMessage])
+    """One list for the whole run: it is changed in place, because others look at it."""
 
     def enqueue(self, content: Sequence[EnqueueContent], priority: PendingMessagePriority) -> None:
         """Add messages made of the content. Raises `UserError` if they do not end in a request."""
@@ -45,14 +52,16 @@ class PendingMessages:
         messages = as_messages(content)
         if not isinstance(messages[-1], ModelRequest):
             raise UserError("What is enqueued must end in something for the model to answer, not in a response")
-        self._queues.setdefault(priority, []).extend(messages)
+        self.queue.append(PendingMessage(messages, priority))
 
     def take(self, *priorities: PendingMessagePriority) -> list[ModelMessage]:
-        """Empty these queues, in this order."""
-        return [message for priority in priorities for message in self._queues.pop(priority, [])]
+        """The messages of these priorities, in this order; they are pending no longer."""
+        taken = [item for priority in priorities for item in self.queue if item.priority == priority]
+        self.queue[:] = [item for item in self.queue if item.priority not in priorities]
+        return [message for item in taken for message in item.messages]
 
     def __bool__(self) -> bool:
-        return bool(self._queues)
+        return bool(self.queue)
 
 
 def as_messages(content: Sequence[EnqueueContent]) -> list[ModelMessage]:

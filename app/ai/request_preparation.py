@@ -8,7 +8,7 @@ from copy import copy
 from dataclasses import replace
 from typing import Any
 
-from app.ai.callbacks import call_with_optional_context, function_name, resolve
+from app.ai.callbacks import call_user_function, call_with_optional_context, function_name, resolve
 from app.ai.exceptions import SkipModelRequest, UserError
 from app.ai.history import merge_messages
 from app.ai.messages import (
@@ -20,6 +20,7 @@ from app.ai.messages import (
 )
 from app.ai.models import Model, ModelRequestParameters
 from app.ai.models.request_context import ModelRequestContext
+from app.ai.native_tools import AbstractNativeTool
 from app.ai.run_context import RunContext
 from app.ai.run_state import AgentModelSettings, RunState, stamp_request
 from app.ai.settings import ModelSettings, merge_model_settings
@@ -35,7 +36,8 @@ async def prepare_request(run: RunState, ctx: RunContext[Any], request: ModelReq
     message = replace(request, instructions=InstructionPart.join(parts))
     if not message.parts and not message.instructions and len(run.state.message_history) == 1:
         raise UserError("There is nothing to ask the model: no prompt, no history and no instructions")
-    prepared = PreparedRequest(message, settings, _parameters(run, parts))
+    parameters = replace(_parameters(run, parts), native_tools=await _native_tools(run, ctx))
+    prepared = PreparedRequest(message, settings, parameters)
     if run.deps.usage_limits.count_tokens_before_request:
         await _check_counted_tokens(run, prepared)
     return await _with_hooks(run, ctx, prepared) if run.deps.capability.capabilities else prepared
@@ -99,6 +101,14 @@ def _parameters(run: RunState, instruction_parts: list[InstructionPart]) -> Mode
         allow_image_output=schema.allows_image,
         instruction_parts=instruction_parts or None,
     )
+
+
+async def _native_tools(run: RunState, ctx: RunContext[Any]) -> list[AbstractNativeTool]:
+    chosen = [
+        tool if isinstance(tool, AbstractNativeTool) else await call_user_function(tool, ctx)
+        for tool in run.deps.native_tools
+    ]
+    return list({tool.unique_id: tool for tool in chosen if tool is not None}.values())
 
 
 def _with_return_schema(definition: ToolDefinition) -> ToolDefinition:

@@ -6,18 +6,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeAlias
 
-from app.ai.exceptions import UserError
+from app.ai.exceptions import UndrainedPendingMessagesError, UserError
 from app.ai.graph import End
 from app.ai.history import last_response, with_output_tool_return
 from app.ai.loop import CallToolsNode, ModelRequestNode
 from app.ai.messages import ModelMessage, ModelMessagesTypeAdapter, ModelResponse
 from app.ai.output import OutputDataT
-from app.ai.pending import EnqueueContent, PendingMessagePriority
+from app.ai.pending import EnqueueContent, PendingMessage, PendingMessagePriority
 from app.ai.prompt_node import AgentRunNode, UserPromptNode
 from app.ai.reprs import repr_without_defaults
 from app.ai.result import FinalResult
 from app.ai.run_context import AgentDepsT
-from app.ai.run_state import GraphAgentState, RunState, build_run_context
+from app.ai.run_state import GraphAgentState, RunState, build_run_context, deliver
 from app.ai.stamps import CallableTimestamp
 from app.ai.usage import RunUsage
 
@@ -52,7 +52,13 @@ class AgentRun(Generic[AgentDepsT, OutputDataT]):
             return self.next_node
         if isinstance(self.next_node, End):
             raise StopAsyncIteration
-        return await self.next(self.next_node)
+        successor: Any = await self.next_node.run(self.ctx)
+        if isinstance(successor, End) and self.ctx.state.pending:
+            raise UndrainedPendingMessagesError(
+                "The run ended with messages that were enqueued. Iterating over a run cannot deliver them: "
+                "drive it by `AgentRun.next`, or use `Agent.run`"
+            )
+        return await self._go_to(successor)
 
     async def next(self, node: AgentRunNode[AgentDepsT, OutputDataT]) -> NodeOrEnd[AgentDepsT, OutputDataT]:
         """Run a node, normally `next_node`, and return its successor."""
@@ -60,17 +66,17 @@ class AgentRun(Generic[AgentDepsT, OutputDataT]):
             raise UserError(f"Only a node of the run can be run, not {node!r}")
         self._iterating = True
         successor: Any = await node.run(self.ctx)
-        if isinstance(successor, End):
-            await self._refresh_metadata()
-        self.next_node = successor
-        return self.next_node
+        if isinstance(successor, End) and (pending := self.ctx.state.pending.take("asap", "when_idle")):
+            # The run would end, but somebody has something to add.
+            successor = ModelRequestNode[Any, Any](deliver(self.ctx, pending))
+        return await self._go_to(successor)
 
     async def to_end(self) -> AgentRunResult[OutputDataT]:
         """Run all nodes, with the hooks of the whole run."""
 
         async def go_on() -> AgentRunResult[OutputDataT]:
-            async for _ in self:
-                pass
+            while not isinstance(self.next_node, End):
+                await self.next(self.next_node)
             assert self.result is not None, "a run that has been iterated has a result"
             return self.result
 
@@ -81,6 +87,12 @@ class AgentRun(Generic[AgentDepsT, OutputDataT]):
         """End the run here with this result, as when its output was taken from a stream."""
         await self._refresh_metadata()
         self.next_node = End(result)
+
+    async def _go_to(self, node: Any) -> NodeOrEnd[AgentDepsT, OutputDataT]:
+        if isinstance(node, End):
+            await self._refresh_metadata()
+        self.next_node = node
+        return self.next_node
 
     def all_messages(self) -> list[ModelMessage]:
         """All messages so far, those of earlier runs included."""
@@ -109,6 +121,11 @@ class AgentRun(Generic[AgentDepsT, OutputDataT]):
         Call it on the run's event loop. Raises `UserError` if the messages do not end in a request.
         """
         self.ctx.state.pending.enqueue(content, priority)
+
+    @property
+    def pending_messages(self) -> list[PendingMessage]:
+        """What was enqueued and is not yet in the conversation."""
+        return self.ctx.state.pending.queue
 
     @property
     def metadata(self) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from app.ai.graph import GraphRunContext
 from app.ai.instructions import Instructions
 from app.ai.messages import ModelMessage, ModelRequest, UserContent
 from app.ai.models import Model
+from app.ai.native_tools import AgentNativeTool
 from app.ai.output import OutputDataT, OutputValidatorFunc
 from app.ai.output_schema import OutputSchema
 from app.ai.pending import PendingMessages
@@ -67,6 +68,8 @@ class GraphAgentDeps(Generic[AgentDepsT, OutputDataT]):
     validation_context: Any
     tool_manager: ToolManager
     steps: Steps
+    native_tools: Sequence[AgentNativeTool[AgentDepsT]] = ()
+    """Of several with one id, the last one counts."""
     capability: CombinedCapability[AgentDepsT] = field(default_factory=CombinedCapability[AgentDepsT])
     event_stream_handler: EventStreamHandler[AgentDepsT] | None = None
 

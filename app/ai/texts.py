@@ -15,7 +15,7 @@ TEST_MODEL_NO_TOOL_CALLS = "success (no tool calls)"
 OUTPUT_TOOL_INVALID = "Output tool not used - its arguments did not pass validation."
 OUTPUT_TOOL_FAILED = "Output tool not used - its function failed."
 OUTPUT_TOOL_DESCRIPTION = "Give the final answer and end this run."
-TOOL_CALL_DENIED = "This tool call was denied."
+TOOL_CALL_DENIED = "The tool call was denied."
 RETRY_INSTRUCTION = "Correct the problem and try again."
 INTERRUPTED_TOOL_CALL = "This tool call was not finished: the run was interrupted."
 
@@ -27,7 +27,7 @@ def output_retries_exceeded(max_retries: int) -> str:
 
 def tool_retries_exceeded(tool_name: str, max_retries: int) -> str:
     """Why a run fails when a tool was called wrongly too often."""
-    return f"Tool {tool_name!r} exceeded its {max_retries} retries"
+    return f"Tool {tool_name!r} exceeded max retries count of {max_retries}"
 
 
 def tool_timed_out(seconds: float) -> str:

@@ -137,23 +137,27 @@ class UsageLimits:
     def check_before_request(self, usage: RunUsage) -> None:
         """Raise `UsageLimitExceeded` if one more model request is not allowed."""
         if self.request_limit is not None and usage.requests >= self.request_limit:
-            raise UsageLimitExceeded(f"One more model request would go over the request_limit of {self.request_limit}")
-        _check("input_tokens_limit", self.input_tokens_limit, "input_tokens", usage.input_tokens)
-        _check("total_tokens_limit", self.total_tokens_limit, "total_tokens", usage.total_tokens)
+            raise UsageLimitExceeded(f"The next request would exceed the request_limit of {self.request_limit}")
+        _check("The next request would exceed", "input_tokens", self.input_tokens_limit, usage.input_tokens)
+        _check("The next request would exceed", "total_tokens", self.total_tokens_limit, usage.total_tokens)
 
     def check_tokens(self, usage: RunUsage) -> None:
         """Raise `UsageLimitExceeded` if the tokens used so far are over a limit."""
-        _check("input_tokens_limit", self.input_tokens_limit, "input_tokens", usage.input_tokens)
-        _check("output_tokens_limit", self.output_tokens_limit, "output_tokens", usage.output_tokens)
-        _check("total_tokens_limit", self.total_tokens_limit, "total_tokens", usage.total_tokens)
+        _check("Exceeded", "input_tokens", self.input_tokens_limit, usage.input_tokens)
+        _check("Exceeded", "output_tokens", self.output_tokens_limit, usage.output_tokens)
+        _check("Exceeded", "total_tokens", self.total_tokens_limit, usage.total_tokens)
 
     def check_before_tool_call(self, projected_usage: RunUsage) -> None:
         """Raise `UsageLimitExceeded` if the usage including the calls about to start is over `tool_calls_limit`."""
-        _check("tool_calls_limit", self.tool_calls_limit, "tool_calls", projected_usage.tool_calls)
+        limit, projected = self.tool_calls_limit, projected_usage.tool_calls
+        if limit is not None and projected > limit:
+            raise UsageLimitExceeded(
+                f"The next tool call(s) would exceed the tool_calls_limit of {limit} (tool_calls={projected})."
+            )
 
     __repr__ = repr_without_defaults
 
 
-def _check(limit_name: str, limit: int | None, used_name: str, used: int) -> None:
+def _check(what_happens: str, name: str, limit: int | None, used: int) -> None:
     if limit is not None and used > limit:
-        raise UsageLimitExceeded(f"Over the {limit_name} of {limit} ({used_name}={used})")
+        raise UsageLimitExceeded(f"{what_happens} the {name}_limit of {limit} ({name}={used})")

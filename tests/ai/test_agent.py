@@ -14,12 +14,16 @@ import pytest
 import app.ai
 from app.ai import (
     Agent,
+    FunctionToolset,
+    ModelMessage,
     ModelRequest,
     ModelResponse,
     ModelSettings,
     RunContext,
     RunUsage,
     TextPart,
+    Tool,
+    ToolDefinition,
     ToolOrOutput,
     UserError,
     UserPromptPart,
@@ -27,9 +31,12 @@ from app.ai import (
     capture_run_messages,
 )
 from app.ai.agent.options import OverrideOptions, RunOptions
+from app.ai.capabilities import AbstractCapability
 from app.ai.models import Model
 from app.ai.models.test import TestModel
+from app.ai.native_tools import AgentNativeTool, CodeExecutionTool, WebSearchTool
 from app.ai.steps import Steps, use_steps
+from app.ai.tool_manager import ToolManager
 from tests.ai.scripted import call, scripted
 
 
@@ -232,7 +239,11 @@ async def test_an_unknown_option_of_a_run_is_refused():
 
 
 def test_everything_that_can_be_overridden_is_an_option_of_a_run_or_of_the_agent():
-    assert OverrideOptions.__annotations__.keys() - RunOptions.__annotations__.keys() == {"name", "tools"}
+    assert OverrideOptions.__annotations__.keys() - RunOptions.__annotations__.keys() == {
+        "name",
+        "native_tools",
+        "tools",
+    }
 
 
 # Messages from outside
@@ -364,3 +375,120 @@ def test_the_end_strategies_are_the_published_ones():
     from app.ai.agent import EndStrategy
 
     assert get_args(EndStrategy) == ("early", "graceful", "exhaustive")
+
+
+# Native tools
+
+
+async def test_native_tools_come_from_capabilities_and_functions_and_can_be_overridden():
+    class Search(AbstractCapability[Any]):
+        def get_native_tools(self) -> list[AgentNativeTool[Any]]:
+            return [WebSearchTool(max_uses=1), lambda ctx: CodeExecutionTool() if ctx.deps else None]
+
+    model, script = scripted(*["done"] * 4)
+    agent = Agent(model, deps_type=bool, capabilities=[Search()])
+    await agent.run("go", deps=True)
+    await agent.run("go", deps=False)
+    more: AbstractCapability[Any] = Search()
+    more.get_native_tools = lambda: [WebSearchTool(max_uses=2)]  # type: ignore[method-assign]
+    await agent.run("go", deps=False, capabilities=[more])
+    with agent.override(native_tools=[WebSearchTool(max_uses=3)]):
+        await agent.run("go", deps=True)
+    assert [info.model_request_parameters.native_tools for info in script.infos] == [
+        [WebSearchTool(max_uses=1), CodeExecutionTool()],
+        [WebSearchTool(max_uses=1)],
+        [WebSearchTool(max_uses=2)],
+        [WebSearchTool(max_uses=3)],
+    ]
+
+
+# Options with newer forms
+
+
+async def test_old_options_still_work_and_name_their_newer_forms():
+    def shout(messages: list[ModelMessage]) -> list[ModelMessage]:
+        return [*messages[:-1], ModelRequest([UserPromptPart("GO")])]
+
+    def hide(ctx: RunContext[None], tool_defs: list[ToolDefinition]) -> list[ToolDefinition]:
+        return []
+
+    def tool() -> None: ...
+
+    extra = FunctionToolset[Any]([Tool(tool, name="extra")])
+    model, script = scripted(call("final_result", {}), call("final_result", {}), call("final_result", {"response": 1}))
+    with pytest.warns(DeprecationWarning) as warned:
+        agent = Agent(
+            model,
+            output_type=int,
+            tools=[tool],
+            output_retries=2,
+            builtin_tools=[WebSearchTool()],
+            history_processors=[shout],
+            prepare_tools=hide,
+            mcp_servers=[extra],
+        )
+    assert [str(warning.message).split(", use ")[0] for warning in warned] == [
+        f"`{name}` is deprecated"
+        for name in ("output_retries", "builtin_tools", "history_processors", "prepare_tools", "mcp_servers")
+    ]
+    assert (await agent.run("go")).output == 1
+    assert script.infos[0].function_tools == []
+    assert script.infos[0].model_request_parameters.native_tools == [WebSearchTool()]
+    assert script.requests[0][0].parts[0].content == "GO"  # type: ignore[union-attr]
+    assert extra in agent.toolsets
+    with (
+        pytest.warns(DeprecationWarning, match="use `native_tools`"),
+        agent.override(builtin_tools=[]),  # type: ignore[call-arg]
+    ):
+        pass
+
+
+def test_what_an_agent_cannot_be_is_refused_at_once():
+    with pytest.raises(UserError, match="has no option 'usage_limits'"):
+        Agent("test", usage_limits=None)  # type: ignore[call-arg]
+    with pytest.raises(UserError, match="Unknown end_strategy 'late'"):
+        Agent("test", end_strategy="late")  # type: ignore[arg-type]
+    agent = Agent("test")
+    with pytest.raises(UserError, match="has no option 'usage_limits'"), agent.override(usage_limits=None):  # type: ignore[call-arg]
+        pass
+    with pytest.raises(UserError, match="retries of tools cannot"), agent.override(retries={"tools": 3}):
+        pass
+
+
+def test_tool_calls_can_be_made_one_after_another_by_the_old_name():
+    with pytest.warns(DeprecationWarning, match="parallel_tool_call_execution_mode"):
+        mode = Agent.sequential_tool_calls()
+    with mode:
+        assert ToolManager(toolset=FunctionToolset(), default_max_retries=1).must_run_sequentially([])
+
+
+async def test_mcp_servers_are_given_the_sampling_model():
+    class Sampling(FunctionToolset[Any]):
+        sampling_model: Model | None = None
+
+    server, model = Sampling(), TestModel()
+    agent = Agent("test", toolsets=[server.prefixed("a"), FunctionToolset()])
+    agent.set_mcp_sampling_model(model)
+    assert server.sampling_model is model
+    with pytest.warns(DeprecationWarning, match="async with agent"):
+        running = agent.run_mcp_servers()
+    async with running:
+        assert server.sampling_model is agent.model
+    with pytest.raises(UserError, match="There is no sampling model"):
+        Agent(toolsets=[server]).set_mcp_sampling_model()
+
+
+async def test_instructions_may_be_decorated_with_and_without_a_call():
+    agent = Agent(TestModel())
+
+    @agent.instructions
+    def kind() -> str:
+        return "Be kind."
+
+    @agent.instructions()
+    async def short(ctx: RunContext[None]) -> str:
+        return f"Be short at {ctx.run_step}."
+
+    first = (await agent.run("go")).all_messages()[0]
+    assert isinstance(first, ModelRequest) and first.instructions == "Be kind.\n\nBe short at 1."
+    assert kind() == "Be kind." and short.__name__ == "short"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.ai import Agent, ImageUrl, RunContext, UserError
+from app.ai import Agent, End, ImageUrl, RunContext, UserError
+from app.ai.exceptions import UndrainedPendingMessagesError
 from app.ai.messages import ModelMessage, ModelRequest, ModelResponse, SystemPromptPart, TextPart, UserPromptPart
 from app.ai.pending import as_messages
 from app.ai.steps import Steps, use_steps
@@ -40,12 +41,25 @@ async def test_a_run_that_would_end_goes_on_with_what_was_enqueued():
     model, script = scripted("first", "second", "third")
     async with Agent(model).iter("go") as run:
         run.enqueue("later", priority="when_idle")
-        async for node in run:
+        node = run.next_node
+        while not isinstance(node, End):
+            node = await run.next(node)
             if Agent.is_call_tools_node(node) and len(script.requests) == 1:
                 run.enqueue("soon")
+                assert [item.priority for item in run.pending_messages] == ["when_idle", "asap"]
+    assert run.pending_messages == []
     assert run.result is not None and run.result.output == "second"
     assert prompts(run.all_messages()) == ["go", "soon", "later"]
     assert len(script.requests) == 2
+
+
+async def test_iterating_over_a_run_does_not_drop_what_was_enqueued():
+    model, _ = scripted("first")
+    async with Agent(model).iter("go") as run:
+        run.enqueue("later", priority="when_idle")
+        with pytest.raises(UndrainedPendingMessagesError, match=r"drive it by `AgentRun\.next`"):
+            async for _node in run:
+                pass
 
 
 async def test_when_idle_waits_for_the_end_and_asap_does_not():

@@ -11,15 +11,16 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager, asyn
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, overload
 
-from typing_extensions import TypeIs, TypeVar, Unpack
+from typing_extensions import TypeIs, TypeVar, Unpack, deprecated
 
 from app.ai.agent.options import OverrideOptions, RunOptions
 from app.ai.agent.streaming import stream_run
+from app.ai.capabilities import CombinedCapability
 from app.ai.event_stream import EventStream, EventStreamHandler
 from app.ai.exceptions import UserError
 from app.ai.graph import End
 from app.ai.loop import CallToolsNode, ModelRequestNode
-from app.ai.messages import AgentStreamEvent, UserContent
+from app.ai.messages import AgentStreamEvent, ModelMessage, SystemPromptPart, UserContent
 from app.ai.models import KnownModelName, Model
 from app.ai.output import OutputDataT, OutputSpec
 from app.ai.output_schema import output_schema
@@ -27,9 +28,11 @@ from app.ai.prompt_node import UserPromptNode
 from app.ai.result import FinalResult, StreamedRunResult, StreamedRunResultSync
 from app.ai.run import AgentRun, AgentRunResult, AgentRunResultEvent
 from app.ai.run_context import AgentDepsT, RunContext
+from app.ai.settings import ModelSettings
 from app.ai.threads import use_executor
 from app.ai.tool_manager import ParallelExecutionMode, ToolManager
 from app.ai.toolsets import AbstractToolset
+from app.ai.usage import RunUsage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable
@@ -79,6 +82,24 @@ class AbstractAgent(Generic[AgentDepsT, OutputDataT], ABC):
     @abstractmethod
     def toolsets(self) -> Sequence[AbstractToolset[AgentDepsT]]:
         """All toolsets, that of the agent's own function tools included."""
+
+    @property
+    @abstractmethod
+    def root_capability(self) -> CombinedCapability[AgentDepsT]:
+        """All capabilities of the agent, as one."""
+
+    async def system_prompt_parts(
+        self,
+        *,
+        deps: Any = None,
+        model: Model | KnownModelName | None = None,
+        message_history: Sequence[ModelMessage] | None = None,
+        prompt: str | Sequence[UserContent] | None = None,
+        usage: RunUsage | None = None,
+        model_settings: ModelSettings | None = None,
+    ) -> list[SystemPromptPart]:
+        """The system prompts that a run would begin with, without running."""
+        return []
 
     def output_json_schema(self, output_type: OutputSpec[Any] | None = None) -> dict[str, Any]:
         """The JSON schema of what runs give, or of another output type."""
@@ -333,6 +354,12 @@ class AbstractAgent(Generic[AgentDepsT, OutputDataT], ABC):
     ) -> AbstractContextManager[None]:
         """How runs inside the block execute the tool calls of one response."""
         return ToolManager.parallel_execution_mode(mode)
+
+    @staticmethod
+    @deprecated("use `parallel_tool_call_execution_mode('sequential')`")
+    def sequential_tool_calls() -> AbstractContextManager[None]:
+        """Let runs inside the block execute tool calls one after another."""
+        return ToolManager.parallel_execution_mode("sequential")
 
     @staticmethod
     def using_thread_executor(executor: Executor) -> AbstractContextManager[None]:

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import inspect
 from asyncio import AbstractEventLoop, Lock, get_running_loop
-from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import NoneType, TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, get_args, overload
 from weakref import WeakKeyDictionary
 
-from typing_extensions import Unpack
+from typing_extensions import Unpack, deprecated
 
 from app.ai.agent.abstract import AbstractAgent, RunOutputDataT
+from app.ai.agent.budgets import agent_budgets
+from app.ai.agent.old_options import (
+    OldAgentOptions,
+    capabilities_of_old_options,
+    checked_overrides,
+    warn_of_old_options,
+    with_old_retries,
+)
 from app.ai.agent.options import AgentMetadata, AgentRetries, OverrideOptions, RunOptions
 from app.ai.agent.spec import AgentSpec, SpecFormat, SpecOptions
 from app.ai.agent.start import start_run
@@ -27,6 +35,7 @@ from app.ai.exceptions import UserError
 from app.ai.instructions import AgentInstructions, Instructions
 from app.ai.messages import ModelMessage, SystemPromptPart, UserContent
 from app.ai.models import KnownModelName, Model, infer_model
+from app.ai.native_tools import AgentNativeTool
 from app.ai.output import OutputDataT, OutputSpec, OutputValidatorFunc
 from app.ai.output_schema import OutputSchema, output_schema
 from app.ai.request_preparation import dynamic_ref, system_prompt_parts
@@ -91,6 +100,7 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
         capabilities: Sequence[AgentCapability[AgentDepsT]] | None = None,
         instrument: InstrumentationSettings | bool | None = None,
         event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
+        **old: Unpack[OldAgentOptions],
     ):
         """Define an agent; `RunOptions` tells what can be added for a single run.
 
@@ -98,6 +108,9 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
         model given by name unresolved until the first run. Raises `UserError` for outputs or tools that cannot be
         described to a model.
         """
+        warn_of_old_options(old)
+        if end_strategy not in get_args(EndStrategy):
+            raise UserError(f"Unknown end_strategy {end_strategy!r}; it is one of {get_args(EndStrategy)}")
         self._model = model if model is None or defer_model_check else infer_model(model)
         self._name = name
         self._description = description
@@ -111,7 +124,7 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
         self.tool_timeout = tool_timeout
         self.instrument = instrument
         self.concurrency_limiter = normalize_to_limiter(max_concurrency, name=name)
-        self.tool_retries, self.output_retries = _budgets(retries)
+        self.tool_retries, self.output_retries = agent_budgets(with_old_retries(retries, old))
         self.output_schema: OutputSchema[OutputDataT] = output_schema(output_type)
         self.output_validators: list[OutputValidatorFunc[Any]] = []
         self.own_instructions = Instructions.of(instructions)
@@ -119,10 +132,12 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
         self.system_prompt_functions: list[Callable[..., Any]] = []
         self.dynamic_prompt_functions: dict[str, Callable[..., Any]] = {}
         self.function_toolset = self.make_function_toolset(tools)
-        self.root_capability = CombinedCapability[Any]([as_capability(capability) for capability in capabilities or ()])
-        """All capabilities of the agent."""
-        added = [capability.get_toolset() for capability in self.root_capability.capabilities]
-        self._user_toolsets = [as_toolset(toolset) for toolset in (*(toolsets or ()), *added) if toolset is not None]
+        added = [*(capabilities or ()), *capabilities_of_old_options(old)]
+        self._root_capability = CombinedCapability[Any]([as_capability(capability) for capability in added])
+        self.native_tools: list[AgentNativeTool[Any]] = list(old.get("builtin_tools", ()))
+        given = [*(toolsets or ()), *old.get("mcp_servers", ())]
+        of_capabilities = [capability.get_toolset() for capability in self.root_capability.capabilities]
+        self._user_toolsets = [as_toolset(toolset) for toolset in (*given, *of_capabilities) if toolset is not None]
         self._overrides: ContextVar[OverrideOptions[Any]] = ContextVar("agent_overrides")
         # Connections belong to an event loop, and an agent defined in a module may serve several.
         self._opened: WeakKeyDictionary[AbstractEventLoop, _Opened] = WeakKeyDictionary()
@@ -205,6 +220,10 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
         return self._event_stream_handler
 
     @property
+    def root_capability(self) -> CombinedCapability[AgentDepsT]:
+        return self._root_capability
+
+    @property
     def toolsets(self) -> Sequence[AbstractToolset[AgentDepsT]]:
         overrides = self.overrides
         own = self.make_function_toolset(overrides["tools"]) if "tools" in overrides else self.function_toolset
@@ -244,17 +263,27 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
 
     @contextmanager
     def override(self, **overrides: Unpack[OverrideOptions[AgentDepsT]]) -> Generator[None]:
-        merged: Any = {**self.overrides, **overrides}
+        checked = checked_overrides(overrides)
+        merged: Any = {**self.overrides, **checked}
         token = self._overrides.set(merged)
         try:
             yield
         finally:
             self._overrides.reset(token)
 
-    def instructions(self, func: FunctionT) -> FunctionT:
+    @overload
+    def instructions(self, func: FunctionT, /) -> FunctionT: ...
+    @overload
+    def instructions(self, /) -> Callable[[FunctionT], FunctionT]: ...
+
+    def instructions(self, func: Any = None, /) -> Any:
         """Register a function whose text, if any, goes into the instructions of each request."""
-        self.own_instructions.functions.append(func)
-        return func
+
+        def register(function: Any) -> Any:
+            self.own_instructions.functions.append(function)
+            return function
+
+        return register if func is None else register(func)
 
     @overload
     def system_prompt(self, func: FunctionT, /) -> FunctionT: ...
@@ -347,6 +376,29 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
         """A toolset of functions with the agent's budget and timeout."""
         return FunctionToolset(tools, id="<agent>", max_retries=self.tool_retries, timeout=self.tool_timeout)
 
+    def set_mcp_sampling_model(self, model: Model | KnownModelName | None = None) -> None:
+        """Let all MCP servers of the agent ask this model when they want one; by default the agent's own."""
+        chosen = model or self.model
+        if chosen is None:
+            raise UserError("There is no sampling model: give one as `model`, or give the agent a model")
+        resolved = infer_model(chosen)
+
+        def set_model(toolset: AbstractToolset[Any]) -> None:
+            if hasattr(toolset, "sampling_model"):
+                setattr(toolset, "sampling_model", resolved)  # noqa: B010 - only MCP servers have it
+
+        for toolset in self.toolsets:
+            toolset.apply(set_model)
+
+    @asynccontextmanager
+    @deprecated("use `async with agent` and `set_mcp_sampling_model`")
+    async def run_mcp_servers(self, model: Model | KnownModelName | None = None) -> AsyncGenerator[None]:
+        """Keep the agent's toolsets open within the block."""
+        if model is not None or self.model is not None:
+            self.set_mcp_sampling_model(model)
+        async with self:
+            yield
+
     async def __aenter__(self) -> Self:
         opened = self._opened.setdefault(get_running_loop(), _Opened())
         async with opened.changing:
@@ -378,12 +430,3 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
             return function
 
         return register if func is None else register(func)
-
-
-def _budgets(retries: int | AgentRetries | None) -> tuple[int, int]:
-    if isinstance(retries, int):
-        return retries, retries
-    budgets = retries or {}
-    if unknown := sorted(budgets.keys() - {"tools", "output"}):
-        raise UserError(f"`retries` knows the keys 'tools' and 'output', not {unknown}")
-    return budgets.get("tools", 1), budgets.get("output", 1)

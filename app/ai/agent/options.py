@@ -12,6 +12,7 @@ from app.ai.deferred import DeferredToolResults
 from app.ai.instructions import AgentInstructions
 from app.ai.messages import ModelMessage
 from app.ai.models import KnownModelName, Model
+from app.ai.native_tools import AgentNativeTool
 from app.ai.run_context import AgentDepsT, RunContext
 from app.ai.run_state import AgentModelSettings
 from app.ai.tools import Tool, ToolFuncEither
@@ -73,6 +74,8 @@ class OverrideOptions(TypedDict, Generic[DepsT], total=False):
     """Instead of all toolsets; the agent's own function tools stay."""
     tools: Sequence[Tool[DepsT] | ToolFuncEither[DepsT, ...]]
     """Instead of the agent's own function tools; toolsets stay."""
+    native_tools: Sequence[AgentNativeTool[DepsT]]
+    """Instead of the native tools of the agent and of its capabilities."""
     instructions: AgentInstructions[DepsT]
     metadata: AgentMetadata[DepsT]
     model_settings: AgentModelSettings[DepsT]

@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from app.ai.agent.options import AgentRetries, OverrideOptions, RunOptions
+from app.ai.agent.budgets import output_budget_of_run
+from app.ai.agent.options import OverrideOptions, RunOptions
 from app.ai.callbacks import resolve
 from app.ai.capabilities.combined import CombinedCapability, as_capability
 from app.ai.capabilities.hooked import with_hooks
@@ -138,7 +139,7 @@ def _deps(
     agent: Agent[Any, Any], steps: Steps, output_type: OutputSpec[Any] | None, options: RunOptions[Any]
 ) -> GraphAgentDeps[Any, Any]:
     overrides = agent.overrides
-    output_retries = _output_retries(agent, options, overrides)
+    output_retries = output_budget_of_run(overrides.get("retries", options.get("retries")), agent.output_retries)
     return GraphAgentDeps(
         user_deps=overrides.get("deps", options.get("deps")),
         agent=agent,
@@ -154,6 +155,7 @@ def _deps(
         validation_context=agent.validation_context,
         tool_manager=ToolManager(toolset=CombinedToolset([]), default_max_retries=agent.tool_retries),
         steps=steps,
+        native_tools=overrides.get("native_tools", agent.native_tools),
     )
 
 
@@ -168,6 +170,8 @@ async def _settle_capabilities(agent: Agent[Any, Any], run: RunState, options: R
     added = deps.capability.capabilities
     if "instructions" not in overrides:
         deps.instructions = _instructions(agent, options, overrides, [item.get_instructions() for item in added])
+    if "native_tools" not in overrides:
+        deps.native_tools = [*agent.native_tools, *(tool for item in added for tool in item.get_native_tools())]
     if "model_settings" not in overrides:
         deps.model_settings = _settings_layers(agent, options, overrides, [item.get_model_settings() for item in added])
 
@@ -216,17 +220,6 @@ def _instructions(
         return Instructions.of(overrides["instructions"])
     own, extra = agent.own_instructions, Instructions.of(*added, options.get("instructions"))
     return Instructions([*own.literals, *extra.literals], [*own.functions, *extra.functions])
-
-
-def _output_retries(agent: Agent[Any, Any], options: RunOptions[Any], overrides: OverrideOptions[Any]) -> int:
-    retries: int | AgentRetries | None = overrides.get("retries", options.get("retries"))
-    if retries is None:
-        return agent.output_retries
-    if isinstance(retries, int):
-        return retries
-    if "tools" in retries:
-        raise UserError("The retries of tools cannot be changed for a run; set them on the agent, toolset or tool")
-    return retries.get("output", agent.output_retries)
 
 
 def _output_schema(

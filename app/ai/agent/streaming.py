@@ -8,7 +8,7 @@ from typing import Any
 
 from app.ai.agent_stream import AgentStream
 from app.ai.event_stream import EventStreamHandler, drain
-from app.ai.exceptions import UserError
+from app.ai.exceptions import UndrainedPendingMessagesError
 from app.ai.graph import End
 from app.ai.loop import CallToolsNode, ModelRequestNode
 from app.ai.messages import AgentStreamEvent, FinalResultEvent
@@ -64,7 +64,9 @@ def _streamed_result(
         result = FinalResult(output, final.tool_name, final.tool_call_id)
         response = await stream.finish()
         if run.ctx.state.pending:
-            raise UserError("Messages were enqueued that run_stream cannot deliver: it ends with the first output")
+            raise UndrainedPendingMessagesError(
+                "Messages were enqueued that run_stream cannot deliver: it ends with the first output"
+            )
         await run.end(await CallToolsNode[Any, Any](response).settle_streamed(run.ctx, result))
 
     return StreamedRunResult(run, stream, complete)

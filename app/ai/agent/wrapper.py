@@ -12,8 +12,9 @@ from typing_extensions import Unpack
 
 from app.ai.agent.abstract import AbstractAgent, RunOutputDataT
 from app.ai.agent.options import OverrideOptions, RunOptions
+from app.ai.capabilities import CombinedCapability
 from app.ai.event_stream import EventStreamHandler
-from app.ai.messages import UserContent
+from app.ai.messages import SystemPromptPart, UserContent
 from app.ai.models import KnownModelName, Model
 from app.ai.output import OutputDataT, OutputSpec
 from app.ai.run import AgentRun
@@ -58,6 +59,16 @@ class WrapperAgent(AbstractAgent[AgentDepsT, OutputDataT]):
     @property
     def toolsets(self) -> Sequence[AbstractToolset[AgentDepsT]]:
         return self.wrapped.toolsets
+
+    @property
+    def root_capability(self) -> CombinedCapability[AgentDepsT]:
+        return self.wrapped.root_capability
+
+    def output_json_schema(self, output_type: OutputSpec[Any] | None = None) -> dict[str, Any]:
+        return self.wrapped.output_json_schema(output_type)
+
+    async def system_prompt_parts(self, **about: Any) -> list[SystemPromptPart]:
+        return await self.wrapped.system_prompt_parts(**about)
 
     @overload
     def iter(
