@@ -16,6 +16,7 @@ class Documentation:
     """A docstring, taken apart."""
 
     description: str | None = None
+    """Empty if there is a docstring that only describes parameters."""
     parameters: dict[str, str] = field(default_factory=dict[str, str])
 
 
@@ -28,8 +29,11 @@ def read_docstring(function: Callable[..., Any], docstring_format: DocstringForm
     # Imported here because it takes longer than everything else in the core, and most imports make no tools.
     import griffe
 
-    docstring = griffe.Docstring(text, lineno=1)
-    style = griffe.infer_docstring_style(docstring)[0] if docstring_format == "auto" else docstring_format
+    # The first line of a docstring tells nothing of its indentation.
+    docstring = griffe.Docstring(f"\n{text}", lineno=1)
+    # A style is recognised by sections between other lines only.
+    between_lines = griffe.Docstring(f".\n{text}\n.", lineno=1)
+    style = griffe.infer_docstring_style(between_lines)[0] if docstring_format == "auto" else docstring_format
     summary: str | None = None
     returns: str | None = None
     parameters: dict[str, str] = {}
@@ -42,7 +46,7 @@ def read_docstring(function: Callable[..., Any], docstring_format: DocstringForm
             returns = _returns_block(section.value[0])
         elif section.kind is griffe.DocstringSectionKind.text and summary is None:
             summary = section.value
-    return Documentation(_describe(summary if style else text, returns), parameters)
+    return Documentation(_describe(summary if style else text, returns) or "", parameters)
 
 
 def _describe(summary: str | None, returns: str | None) -> str | None:

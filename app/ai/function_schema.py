@@ -114,7 +114,7 @@ def function_schema(
     return FunctionSchema(
         function=function,
         name=name,
-        description=documentation.description or json_schema.pop("description", None),
+        description=documentation.description or json_schema.pop("description", documentation.description),
         json_schema=json_schema,
         return_schema=return_schema,
         validator=validator,
@@ -163,6 +163,8 @@ def _check_context(
     first = bool(has_ctx) and has_ctx[0]
     if any(has_ctx[1:]):
         raise UserError(f"Tool {name!r} takes RunContext, but not as its first parameter; move it to the front")
+    if takes_ctx is True and parameters and parameters[0].name not in hints:
+        return True  # it is the context, whoever left out to say so
     if takes_ctx is True and not first:
         raise UserError(
             f"Tool {name!r} must have a first parameter annotated as RunContext; "
@@ -257,9 +259,7 @@ def _field(parameter: inspect.Parameter, annotation: Any, description: str | Non
     default = parameter.default
     if default is not parameter.empty:
         metadata.append(default if isinstance(default, FieldInfo) else Field(default=default))
-    required = parameter.kind is not parameter.VAR_POSITIONAL and (
-        default is parameter.empty or (isinstance(default, FieldInfo) and default.is_required())
-    )
+    required = default is parameter.empty or (isinstance(default, FieldInfo) and default.is_required())
     field_type: Any = Annotated[(annotation, *metadata)] if metadata else annotation
     return Required[field_type] if required else NotRequired[field_type]
 

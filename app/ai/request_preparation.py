@@ -112,8 +112,10 @@ async def _native_tools(run: RunState, ctx: RunContext[Any]) -> list[AbstractNat
 
 
 def _with_return_schema(definition: ToolDefinition) -> ToolDefinition:
-    if not definition.include_return_schema or definition.return_schema is None:
+    if definition.return_schema is None:
         return definition
+    if not definition.include_return_schema:
+        return replace(definition, return_schema=None)
     schema = json.dumps(definition.return_schema, indent=2)
     return replace(definition, description=f"{definition.description or ''}\n\nReturns:\n\n{schema}".strip())
 

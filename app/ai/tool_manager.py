@@ -112,7 +112,8 @@ class ToolManager:
         )
         if tool is None:
             available = [name for name, other in self.tools.items() if other.tool_def.kind != "output"]
-            validated.error = retry_error(call, unknown_tool(call.tool_name, available or list(self.tools)))
+            reason = ModelRetry(unknown_tool(call.tool_name, available or list(self.tools)))
+            validated.error = retry_error(call, reason)
             return validated
         try:
             validated.args = _parse(call, tool, validated.ctx)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Concatenate, Generic, Literal, TypeAlias, cast
 
@@ -60,6 +60,7 @@ __all__ = (
     "ToolPrepareFunc",
     "ToolSelector",
     "ToolsPrepareFunc",
+    "UnnamedToolOptions",
     "matches_tool_selector",
 )
 
@@ -102,7 +103,7 @@ class ToolDefinition:
     defer_loading: bool = False
     """Whether the tool stays hidden until it has been searched for."""
     return_schema: ObjectJsonSchema | None = None
-    """The schema of what the tool returns, when the model is told about it."""
+    """The schema of what the tool returns, if it is known; in a request only when the model is told."""
     include_return_schema: bool | None = None
     """Whether the model is told the return schema."""
 
@@ -204,17 +205,15 @@ class ToolDefaults(TypedDict, total=False):
     """Whether each call waits for a person's decision."""
     metadata: dict[str, Any] | None
     """Data for the application; the model never sees it."""
+    defer_loading: bool
+    """Whether the tool stays hidden until the model searches for it."""
     include_return_schema: bool | None
     """Whether the model is told the schema of the return value."""
 
 
-class ToolOptions(ToolDefaults, total=False):
-    """What can be said about one function when it becomes a tool."""
+class UnnamedToolOptions(ToolDefaults, total=False):
+    """What can be said about one function when it becomes a tool, besides what it is called."""
 
-    name: str | None
-    """The name for the model; by default the function's."""
-    description: str | None
-    """What the tool does, for the model; by default from the docstring."""
     retries: int | None
     """How often a failing call may be tried again; by default what the toolset, then the agent says."""
     prepare: ToolPrepareFunc[Any] | None
@@ -223,6 +222,15 @@ class ToolOptions(ToolDefaults, total=False):
     """Seconds that one call may take."""
     idempotent: bool
     """Whether a durable run may simply make a call again when it cannot know whether it happened."""
+
+
+class ToolOptions(UnnamedToolOptions, total=False):
+    """What can be said about one function when it becomes a tool."""
+
+    name: str | None
+    """The name for the model; by default the function's."""
+    description: str | None
+    """What the tool does, for the model; by default from the docstring."""
 
 
 @dataclass(init=False)
@@ -243,6 +251,7 @@ class Tool(Generic[AgentDepsT]):
     requires_approval: bool
     metadata: dict[str, Any] | None
     timeout: float | None
+    defer_loading: bool
     include_return_schema: bool | None
     idempotent: bool
     function_schema: FunctionSchema = field(repr=False)
@@ -265,6 +274,7 @@ class Tool(Generic[AgentDepsT]):
         requires_approval: bool = False,
         metadata: dict[str, Any] | None = None,
         timeout: float | None = None,
+        defer_loading: bool = False,
         include_return_schema: bool | None = None,
         function_schema: FunctionSchema | None = None,
         idempotent: bool = False,
@@ -297,6 +307,7 @@ class Tool(Generic[AgentDepsT]):
         self.requires_approval = requires_approval
         self.metadata = metadata
         self.timeout = _positive_timeout(self.name, timeout)
+        self.defer_loading = defer_loading
         self.include_return_schema = include_return_schema
         self.idempotent = idempotent
 
@@ -328,7 +339,7 @@ class Tool(Generic[AgentDepsT]):
     @property
     def tool_def(self) -> ToolDefinition:
         """How the model sees the tool before `prepare` had a say."""
-        definition = ToolDefinition(
+        return ToolDefinition(
             name=self.name,
             description=self.description,
             parameters_json_schema=self.function_schema.json_schema,
@@ -337,10 +348,10 @@ class Tool(Generic[AgentDepsT]):
             kind="unapproved" if self.requires_approval else "function",
             metadata=self.metadata,
             timeout=self.timeout,
+            defer_loading=self.defer_loading,
+            return_schema=self.function_schema.return_schema,
+            include_return_schema=self.include_return_schema,
         )
-        if not self.include_return_schema:
-            return replace(definition, include_return_schema=self.include_return_schema)
-        return replace(definition, return_schema=self.function_schema.return_schema, include_return_schema=True)
 
     async def prepare_tool_def(self, ctx: RunContext[AgentDepsT]) -> ToolDefinition | None:
         """How the model sees the tool in this step; None if it does not."""

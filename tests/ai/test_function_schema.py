@@ -81,6 +81,20 @@ def test_the_return_section_of_a_docstring_is_tagged():
     )
 
 
+@pytest.mark.parametrize(
+    "docstring",
+    ["\nArgs:\n    city: Where to.", "\nParameters\n----------\ncity : str\n    Where to.", ":param city: Where to."],
+    ids=["google", "numpy", "sphinx"],
+)
+def test_a_docstring_may_describe_nothing_but_parameters(docstring: str):
+    def book(city: str) -> None: ...
+
+    book.__doc__ = docstring
+    schema = function_schema(book)
+    assert schema.description == ""
+    assert schema.json_schema["properties"]["city"]["description"] == "Where to."
+
+
 def test_a_description_in_the_annotation_wins_over_the_docstring():
     def book(city: Annotated[str, Field(description="from the annotation")]) -> None:
         """Book.
@@ -139,7 +153,8 @@ async def test_positional_variadic_and_keyword_arguments_reach_the_function():
     schema = function_schema(everything)
     args = schema.validator.validate_json('{"a": 1, "b": "x", "rest": [2, "3"], "c": true, "z": 1.5}')
     assert await schema.call(args, CTX) == (1, "x", (2, 3), True, {"z": 1.5})
-    assert await schema.call(schema.validator.validate_python({"a": 1, "b": "x"}), CTX) == (1, "x", (), False, {})
+    args = schema.validator.validate_python({"a": 1, "b": "x", "rest": []})
+    assert await schema.call(args, CTX) == (1, "x", (), False, {})
 
 
 def test_untyped_keyword_arguments_accept_anything():
@@ -202,6 +217,15 @@ def test_the_context_must_come_first_and_fit_the_way_of_registering():
     with pytest.raises(UserError, match="'with_ctx' takes RunContext, so register it by `tool`"):
         function_schema(with_ctx, takes_ctx=False)
     assert function_schema(with_ctx).takes_ctx
+
+
+async def test_a_context_without_annotation_is_fine_where_there_must_be_one():
+    def called(ctx, city: str) -> str:
+        return f"{ctx.tool_name} {city}"
+
+    schema = function_schema(called, takes_ctx=True)
+    assert list(schema.json_schema["properties"]) == ["city"]
+    assert await schema.call({"city": "Rome"}, CTX) == "None Rome"
 
 
 def test_what_no_model_can_send_is_refused_with_the_tool_named():

@@ -57,17 +57,20 @@ def test_a_definition_says_what_the_tool_was_given():
         kind="unapproved",
         metadata={"a": 1},
         timeout=2,
+        return_schema={"type": "null"},
     )
     assert tool.tool_def.defer
     assert repr(ToolDefinition(name="x", strict=True)) == "ToolDefinition(name='x', strict=True)"
 
 
-def test_the_return_schema_is_in_the_definition_only_on_request():
+async def test_the_return_schema_is_in_a_request_only_when_asked_for():
     def price() -> int:
         return 1
 
-    assert Tool(price).tool_def.return_schema is None
-    assert Tool(price, include_return_schema=True).tool_def.return_schema == {"type": "integer"}
+    assert Tool(price).tool_def.return_schema == {"type": "integer"}
+    model, script = scripted("done")
+    await Agent(model, tools=[Tool(price), Tool(price, name="told", include_return_schema=True)]).run("go")
+    assert [tool.return_schema for tool in script.infos[0].function_tools] == [None, {"type": "integer"}]
 
 
 def test_a_timeout_must_be_positive():

@@ -64,8 +64,6 @@ class ToolsetTool(Generic[AgentDepsT]):
     """Looks at the validated arguments; takes the context first and may raise `ModelRetry`."""
     idempotent: bool = False
     """Whether a call whose outcome is unknown may simply be made again."""
-    return_schema: dict[str, Any] | None = None
-    """The schema of what the tool returns, if it is known."""
 
 
 class AbstractToolset(ABC, Generic[AgentDepsT]):

@@ -72,7 +72,6 @@ class CombinedToolset(AbstractToolset[AgentDepsT]):
                     args_validator=tool.args_validator,
                     args_validator_func=tool.args_validator_func,
                     idempotent=tool.idempotent,
-                    return_schema=tool.return_schema,
                     source_toolset=toolset,
                     source_tool=tool,
                 )

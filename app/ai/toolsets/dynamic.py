@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from app.ai.callbacks import call_user_function
@@ -18,15 +17,16 @@ ToolsetFunc: TypeAlias = Callable[
 """Chooses a toolset, or none, for a run or for one of its steps."""
 
 
-@dataclass
 class DynamicToolset(AbstractToolset[AgentDepsT]):
     """The toolset that `toolset_func` chooses, for each step or once for the run."""
 
-    toolset_func: ToolsetFunc[AgentDepsT]
-    per_run_step: bool = True
-    _id: str | None = None
-    _chosen: AbstractToolset[AgentDepsT] | None = field(default=None, init=False, repr=False)
-    _entered: bool = field(default=False, init=False, repr=False)
+    def __init__(self, toolset_func: ToolsetFunc[AgentDepsT], per_run_step: bool = True, id: str | None = None):
+        self.toolset_func = toolset_func
+        self.per_run_step = per_run_step
+        self._id = id
+        self._asked = False
+        self._chosen: AbstractToolset[AgentDepsT] | None = None
+        self._entered = False
 
     @property
     def id(self) -> str | None:
@@ -34,10 +34,11 @@ class DynamicToolset(AbstractToolset[AgentDepsT]):
 
     async def for_run(self, ctx: RunContext[AgentDepsT]) -> AbstractToolset[AgentDepsT]:
         # Two runs at the same time must not share what was chosen.
-        return replace(self)
+        return type(self)(self.toolset_func, self.per_run_step, self._id)
 
     async def for_run_step(self, ctx: RunContext[AgentDepsT]) -> AbstractToolset[AgentDepsT]:
-        if self._chosen is None or self.per_run_step:
+        if not self._asked or self.per_run_step:
+            self._asked = True
             await self._change_to(await call_user_function(self.toolset_func, ctx), ctx)
         return self
 
@@ -48,6 +49,8 @@ class DynamicToolset(AbstractToolset[AgentDepsT]):
         return await self._chosen.get_instructions(ctx) if self._chosen else None
 
     async def get_tools(self, ctx: RunContext[AgentDepsT]) -> dict[str, ToolsetTool[AgentDepsT]]:
+        if not self._asked:
+            await self.for_run_step(ctx)
         return await self._chosen.get_tools(ctx) if self._chosen else {}
 
     async def call_tool(

@@ -13,7 +13,7 @@ from app.ai.exceptions import ModelRetry, UserError
 from app.ai.instructions import AgentInstructions, Instructions
 from app.ai.run_context import AgentDepsT, RunContext
 from app.ai.texts import tool_timed_out
-from app.ai.tools import Tool, ToolDefaults, ToolFuncEither, ToolOptions
+from app.ai.tools import Tool, ToolDefaults, ToolFuncEither, ToolOptions, UnnamedToolOptions
 from app.ai.toolsets.abstract import AbstractToolset, ToolsetInstructions, ToolsetTool
 
 ToolFuncT = TypeVar("ToolFuncT", bound=Callable[..., Any])
@@ -94,10 +94,13 @@ class FunctionToolset(AbstractToolset[AgentDepsT]):
         self,
         func: ToolFuncEither[AgentDepsT, ...],
         takes_ctx: bool | None = None,
-        **options: Unpack[ToolOptions],
+        name: str | None = None,
+        description: str | None = None,
+        **options: Unpack[UnnamedToolOptions],
     ) -> None:
         """Add a function as a tool; `takes_ctx=None` looks at its first parameter."""
-        merged: Any = {**self._defaults, **options}
+        given = {key: value for key, value in options.items() if value is not None}
+        merged: Any = {**self._defaults, **given, "name": name, "description": description}
         if "retries" in merged:
             merged["max_retries"] = merged.pop("retries")
         self.add_tool(Tool(func, takes_ctx=takes_ctx, **merged))
@@ -130,7 +133,6 @@ class FunctionToolset(AbstractToolset[AgentDepsT]):
                 args_validator=tool.function_schema.validator,
                 args_validator_func=tool.args_validator,
                 idempotent=tool.idempotent,
-                return_schema=tool.function_schema.return_schema,
                 call_func=tool.function_schema.call,
                 timeout=definition.timeout if definition.timeout is not None else self.timeout,
             )

@@ -22,7 +22,5 @@ class IncludeReturnSchemasToolset(WrapperToolset[AgentDepsT]):
         for name in await selected_tools(self.tools, ctx, tools):
             tool = tools[name]
             if tool.tool_def.include_return_schema is None:
-                schema = tool.tool_def.return_schema or tool.return_schema
-                definition = replace(tool.tool_def, include_return_schema=True, return_schema=schema)
-                tools[name] = replace(tool, tool_def=definition)
+                tools[name] = replace(tool, tool_def=replace(tool.tool_def, include_return_schema=True))
         return tools
