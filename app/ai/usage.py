@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Any
@@ -71,6 +72,34 @@ class RequestUsage(UsageBase):
     def incr(self, incr_usage: RequestUsage) -> None:
         """Add another usage to this one, in place."""
         _add_tokens(self, incr_usage)
+
+    @classmethod
+    def extract(
+        cls,
+        data: Any,
+        *,
+        provider: str,
+        provider_url: str,
+        provider_fallback: str,
+        api_flavor: str = "default",
+        details: dict[str, int] | None = None,
+    ) -> RequestUsage:
+        """Read the usage from a provider's answer, in the form that the public price table knows of the provider.
+
+        The provider is found by its address, its name, or the fallback. A usage without tokens if none is known.
+        """
+        from genai_prices import extract_usage  # a large table, and few ask
+
+        for known_by in (
+            {"provider_api_url": provider_url},
+            {"provider_id": provider},
+            {"provider_id": provider_fallback},
+        ):
+            with suppress(LookupError, ValueError):
+                found: Any = extract_usage(data, **known_by, api_flavor=api_flavor).usage
+                counts = {name: getattr(found, name, None) or 0 for name in _TOKEN_FIELDS}
+                return cls(**counts, details=details or {})
+        return cls(details=details or {})
 
     def __add__(self, other: RequestUsage) -> RequestUsage:
         total = copy(self)

@@ -40,23 +40,25 @@ from app.ai.messages.events import (
     PartStartEvent,
 )
 from app.ai.messages.files import (
-    AudioFormat,
-    AudioMediaType,
     AudioUrl,
     BinaryContent,
     BinaryImage,
-    DocumentFormat,
-    DocumentMediaType,
     DocumentUrl,
     FileUrl,
     ForceDownloadMode,
-    ImageFormat,
-    ImageMediaType,
     ImageUrl,
     UploadedFile,
+    VideoUrl,
+)
+from app.ai.messages.media_types import (
+    AudioFormat,
+    AudioMediaType,
+    DocumentFormat,
+    DocumentMediaType,
+    ImageFormat,
+    ImageMediaType,
     VideoFormat,
     VideoMediaType,
-    VideoUrl,
 )
 from app.ai.messages.request import (
     BaseToolReturnPart,

@@ -83,7 +83,7 @@ class FunctionToolCallEvent:
     __repr__ = repr_without_defaults
 
 
-@dataclass(repr=False)
+@dataclass(repr=False, init=False)
 class FunctionToolResultEvent:
     """A function tool answered; `content` is what goes to the model as user content besides."""
 
@@ -94,6 +94,22 @@ class FunctionToolResultEvent:
     _: KW_ONLY
     content: str | Sequence[UserContent] | None = None
     event_kind: Literal["function_tool_result"] = "function_tool_result"
+
+    def __init__(
+        self,
+        part: ToolReturnPart | RetryPromptPart | None = None,
+        *,
+        result: ToolReturnPart | RetryPromptPart | None = None,
+        content: str | Sequence[UserContent] | None = None,
+        event_kind: Literal["function_tool_result"] = "function_tool_result",
+    ) -> None:
+        """`result` is the old name of `part`."""
+        given = part or result
+        if given is None:
+            raise TypeError("A FunctionToolResultEvent needs its `part`.")
+        self.part = given
+        self.content = content
+        self.event_kind = event_kind
 
     @property
     def tool_call_id(self) -> str:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Mapping
 from dataclasses import KW_ONLY, field
-from mimetypes import MimeTypes
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -15,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import (
     AfterValidator,
     BeforeValidator,
+    ConfigDict,
     Field,
     PlainSerializer,
     SerializerFunctionWrapHandler,
@@ -22,71 +21,19 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
+from app.ai.messages.media_types import DOCUMENT_FORMATS, format_of, guess_media_type
 from app.ai.reprs import repr_without_defaults
 
 ForceDownloadMode: TypeAlias = bool | Literal["allow-local"]
-
-AudioMediaType: TypeAlias = Literal["audio/wav", "audio/mpeg", "audio/ogg", "audio/flac", "audio/aiff", "audio/aac"]
-ImageMediaType: TypeAlias = Literal["image/jpeg", "image/png", "image/gif", "image/webp"]
-DocumentMediaType: TypeAlias = Literal[
-    "application/pdf",
-    "text/plain",
-    "text/csv",
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    "text/html",
-    "text/markdown",
-    "application/msword",
-    "application/vnd.ms-excel",
-]
-VideoMediaType: TypeAlias = Literal[
-    "video/x-matroska",
-    "video/quicktime",
-    "video/mp4",
-    "video/webm",
-    "video/x-flv",
-    "video/mpeg",
-    "video/x-ms-wmv",
-    "video/3gpp",
-]
-
-AudioFormat: TypeAlias = Literal["wav", "mp3", "oga", "flac", "aiff", "aac"]
-ImageFormat: TypeAlias = Literal["jpeg", "png", "gif", "webp"]
-DocumentFormat: TypeAlias = Literal["csv", "doc", "docx", "html", "md", "pdf", "txt", "xls", "xlsx"]
-VideoFormat: TypeAlias = Literal["mkv", "mov", "mp4", "webm", "flv", "mpeg", "mpg", "wmv", "three_gp"]
-
-_MEDIA_TYPES = MimeTypes()
-for _media_type, _suffix in (
-    ("audio/mpeg", ".mp3"),
-    ("audio/wav", ".wav"),
-    ("audio/ogg", ".oga"),
-    ("audio/flac", ".flac"),
-    ("audio/aac", ".aac"),
-    ("audio/aiff", ".aiff"),
-    ("image/webp", ".webp"),
-    ("image/heic", ".heic"),
-    ("video/webm", ".webm"),
-    ("video/x-matroska", ".mkv"),
-    ("text/markdown", ".md"),
-    ("application/yaml", ".yaml"),
-    ("application/yaml", ".yml"),
-    ("application/vnd.openxmlformats-officedocument.wordprocessingml.document", ".docx"),
-    ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", ".xlsx"),
-    ("application/vnd.openxmlformats-officedocument.presentationml.presentation", ".pptx"),
-):
-    # The system's own table differs from machine to machine; a stored media type must not.
-    _MEDIA_TYPES.add_type(_media_type, _suffix)
+# A repr shows the fields by their own names, and reads back as it is.
+_BY_BOTH_NAMES = ConfigDict(validate_by_name=True, validate_by_alias=True)
 
 
 def _short_hash(data: bytes) -> str:
     return hashlib.sha1(data, usedforsecurity=False).hexdigest()[:6]
 
 
-def _guess_media_type(path: str) -> str | None:
-    return _MEDIA_TYPES.guess_type(path)[0]
-
-
-@pydantic_dataclass(init=False, repr=False)
+@pydantic_dataclass(init=False, repr=False, config=_BY_BOTH_NAMES)
 class FileUrl:
     """A link to a file.
 
@@ -129,11 +76,11 @@ class FileUrl:
 
     @property
     def format(self) -> str:
-        """The file format as providers name it, such as `png`."""
-        return _format(self.media_type)
+        """The file format as providers name it, such as `png`; ValueError if it has no such name."""
+        return format_of(self.media_type)
 
     def _inferred_media_type(self) -> str | None:
-        return _guess_media_type(urlsplit(self.url).path)
+        return guess_media_type(self.url)
 
     @model_serializer(mode="wrap")
     def _with_inferred_fields(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -144,10 +91,11 @@ class FileUrl:
     __repr__ = repr_without_defaults
 
 
-@pydantic_dataclass(init=False, repr=False)
+@pydantic_dataclass(init=False, repr=False, config=_BY_BOTH_NAMES)
 class VideoUrl(FileUrl):
     """A link to a video."""
 
+    _: KW_ONLY
     kind: Literal["video-url"] = "video-url"  # pyright: ignore[reportIncompatibleVariableOverride]
 
     @property
@@ -160,24 +108,27 @@ class VideoUrl(FileUrl):
         return "video/mp4" if self.is_youtube else super()._inferred_media_type()
 
 
-@pydantic_dataclass(init=False, repr=False)
+@pydantic_dataclass(init=False, repr=False, config=_BY_BOTH_NAMES)
 class AudioUrl(FileUrl):
     """A link to an audio file."""
 
+    _: KW_ONLY
     kind: Literal["audio-url"] = "audio-url"  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
-@pydantic_dataclass(init=False, repr=False)
+@pydantic_dataclass(init=False, repr=False, config=_BY_BOTH_NAMES)
 class ImageUrl(FileUrl):
     """A link to an image."""
 
+    _: KW_ONLY
     kind: Literal["image-url"] = "image-url"  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
-@pydantic_dataclass(init=False, repr=False)
+@pydantic_dataclass(init=False, repr=False, config=_BY_BOTH_NAMES)
 class DocumentUrl(FileUrl):
     """A link to a document."""
 
+    _: KW_ONLY
     kind: Literal["document-url"] = "document-url"  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
@@ -202,7 +153,7 @@ Base64Bytes: TypeAlias = Annotated[
 """Bytes that are base64 with the URL-safe alphabet in JSON; both alphabets are read."""
 
 
-@pydantic_dataclass(init=False, repr=False, eq=False)
+@pydantic_dataclass(init=False, repr=False, eq=False, config=_BY_BOTH_NAMES)
 class BinaryContent:
     """A file's bytes, such as an image or a PDF."""
 
@@ -252,9 +203,11 @@ class BinaryContent:
 
     @classmethod
     def from_path(cls, path: Path | str) -> BinaryContent:
-        """Read a file; its suffix tells the media type."""
+        """Read a file; its suffix tells the media type. FileNotFoundError if there is none."""
         path = Path(path)
-        media_type = _guess_media_type(path.name) or "application/octet-stream"
+        if not path.is_file():
+            raise FileNotFoundError(f"There is no file {path}")
+        media_type = guess_media_type(path.name) or "application/octet-stream"
         return cls.narrow_type(BinaryContent(data=path.read_bytes(), media_type=media_type))
 
     @staticmethod
@@ -293,12 +246,12 @@ class BinaryContent:
 
     @property
     def is_document(self) -> bool:
-        return not (self.is_audio or self.is_image or self.is_video)
+        return self.media_type in DOCUMENT_FORMATS
 
     @property
     def format(self) -> str:
-        """The file format as providers name it, such as `png`."""
-        return _format(self.media_type)
+        """The file format as providers name it, such as `png`; ValueError if it has no such name."""
+        return format_of(self.media_type)
 
     @model_serializer(mode="wrap")
     def _with_identifier(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -307,7 +260,7 @@ class BinaryContent:
     __repr__ = repr_without_defaults
 
 
-@pydantic_dataclass(init=False, repr=False, eq=False)
+@pydantic_dataclass(init=False, repr=False, eq=False, config=_BY_BOTH_NAMES)
 class BinaryImage(BinaryContent):
     """An image's bytes; also an output type that asks the model for an image."""
 
@@ -324,7 +277,7 @@ NarrowedBinary: TypeAlias = Annotated[BinaryContent, AfterValidator(_narrowed)]
 """Binary content that becomes a `BinaryImage` on load if it is an image."""
 
 
-@pydantic_dataclass(init=False, repr=False)
+@pydantic_dataclass(init=False, repr=False, config=_BY_BOTH_NAMES)
 class UploadedFile:
     """A file that was uploaded to a provider before; only that provider can read it."""
 
@@ -351,7 +304,7 @@ class UploadedFile:
     @property
     def media_type(self) -> str:
         """The media type, inferred from the file id's suffix when not given."""
-        return self._media_type or _guess_media_type(self.file_id) or "application/octet-stream"
+        return self._media_type or guess_media_type(self.file_id) or "application/octet-stream"
 
     @property
     def identifier(self) -> str:
@@ -360,34 +313,11 @@ class UploadedFile:
 
     @property
     def format(self) -> str:
-        """The file format as providers name it, such as `png`."""
-        return _format(self.media_type)
+        """The file format as providers name it, such as `png`; ValueError if it has no such name."""
+        return format_of(self.media_type)
 
     @model_serializer(mode="wrap")
     def _with_inferred_fields(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return {**handler(self), "media_type": self.media_type, "identifier": self.identifier}
 
     __repr__ = repr_without_defaults
-
-
-_FORMATS: Mapping[str, str] = {
-    "audio/mpeg": "mp3",
-    "audio/mp3": "mp3",
-    "audio/x-wav": "wav",
-    "image/jpeg": "jpeg",
-    "text/plain": "txt",
-    "text/markdown": "md",
-    "text/csv": "csv",
-    "text/html": "html",
-    "video/quicktime": "mov",
-    "video/x-matroska": "mkv",
-    "video/3gpp": "three_gp",
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
-    "application/vnd.ms-excel": "xls",
-    "application/msword": "doc",
-}
-
-
-def _format(media_type: str) -> str:
-    return _FORMATS.get(media_type) or media_type.rpartition("/")[2]

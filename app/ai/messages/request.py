@@ -26,6 +26,16 @@ ToolPartKind: TypeAlias = Literal["tool-search", "capability-load"]
 _any_json = pydantic.TypeAdapter[Any](Any, config=pydantic.ConfigDict(ser_json_bytes="base64"))
 
 
+def _as_text(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else _any_json.dump_json(value).decode()
+
+
+def _as_jsonable(value: Any) -> Any:
+    return _any_json.dump_python(value, mode="json")
+
+
 @dataclass(repr=False)
 class SystemPromptPart:
     """A system prompt, written by the developer. `dynamic_ref` names the function that makes it anew on each run."""
@@ -69,16 +79,21 @@ class BaseToolReturnPart:
         """The files that are the content or stand in it as list items."""
         return [item for item in self._items() if is_multi_modal_content(item)]
 
+    def content_items(self, *, mode: Literal["raw", "str", "jsonable"] = "raw") -> list[Any]:
+        """The content as a list: as it is, or all but the files as text for the model or as JSON values."""
+        items = self._items()
+        if mode == "raw":
+            return items
+        convert = _as_text if mode == "str" else _as_jsonable
+        return [item if is_multi_modal_content(item) else convert(item) for item in items]
+
     def model_response_str(self) -> str:
         """The content as text for the model: strings as they are, None as nothing, else JSON; files as references."""
-        content = self._content_with_references()
-        if content is None:
-            return ""
-        return content if isinstance(content, str) else _any_json.dump_json(content).decode()
+        return _as_text(self._content_with_references())
 
     def model_response_object(self) -> dict[str, Any]:
         """The content as a JSON object for the model; what is not an object stands under `return_value`."""
-        content = _any_json.dump_python(self._content_with_references(), mode="json")
+        content = _as_jsonable(self._content_with_references())
         return cast("dict[str, Any]", content) if isinstance(content, dict) else {"return_value": content}
 
     def model_response_str_and_user_content(self) -> tuple[str, list[UserContent]]:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeAlias, cast
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, cast
 
 import pydantic
 import pydantic_core
 from pydantic import AliasChoices, Field
+from typing_extensions import deprecated
 
 from app.ai.messages.files import BinaryContent, BinaryImage, NarrowedBinary
 from app.ai.messages.request import BaseToolReturnPart, ToolPartKind
 from app.ai.reprs import repr_without_defaults
 from app.ai.stamps import generate_tool_call_id, now_utc
 from app.ai.usage import RequestUsage
+
+if TYPE_CHECKING:
+    from genai_prices.types import PriceCalculation
 
 FinishReason: TypeAlias = Literal["stop", "length", "content_filter", "tool_call", "error"]
 ModelResponseState: TypeAlias = Literal["complete", "incomplete", "interrupted"]
@@ -247,9 +253,33 @@ class ModelResponse:
             if isinstance(part, NativeToolReturnPart) and part.tool_call_id in calls
         ]
 
+    def cost(self) -> PriceCalculation:
+        """What the response cost, by the public price table. LookupError if the table does not know the model."""
+        from genai_prices import calc_price  # a large table, and few ask
+
+        assert self.model_name, "A response without a model_name has no price."
+        price = partial(calc_price, self.usage, self.model_name, genai_request_timestamp=self.timestamp)
+        if self.provider_url:
+            # An address tells more than a name: one service may stand behind several.
+            with suppress(LookupError):
+                return price(provider_api_url=self.provider_url)
+        return price(provider_id=self.provider_name)
+
     @property
     def builtin_tool_calls(self) -> list[tuple[NativeToolCallPart, NativeToolReturnPart]]:
         """Old name of `native_tool_calls`."""
         return self.native_tool_calls
+
+    @property
+    @deprecated("`vendor_details` is deprecated, use `provider_details`")
+    def vendor_details(self) -> dict[str, Any] | None:
+        """Old name of `provider_details`."""
+        return self.provider_details
+
+    @property
+    @deprecated("`vendor_id` is deprecated, use `provider_response_id`")
+    def vendor_id(self) -> str | None:
+        """Old name of `provider_response_id`."""
+        return self.provider_response_id
 
     __repr__ = repr_without_defaults

@@ -12,6 +12,8 @@ from app.ai.messages import (
     ModelMessage,
     ModelRequest,
     ModelResponsePart,
+    NativeToolCallPart,
+    NativeToolReturnPart,
     RetryPromptPart,
     SystemPromptPart,
     TextContent,
@@ -55,11 +57,11 @@ def _words_of(part: Any) -> int:
             words = estimate_text(text)
         case UserPromptPart():
             words = sum(map(_words_of, part.content))
-        case ToolReturnPart():
+        case ToolReturnPart() | NativeToolReturnPart():
             words = estimate_text(part.model_response_str())
         case RetryPromptPart():
             words = estimate_text(part.model_response())
-        case ToolCallPart():
+        case ToolCallPart() | NativeToolCallPart():
             words = 1 + estimate_text(part.args_as_json_str())  # one for the name
         case BinaryContent(data=data) | FilePart(content=BinaryContent(data=data)):
             words = len(data)

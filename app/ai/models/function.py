@@ -217,9 +217,16 @@ class FunctionStreamedResponse(StreamedResponse):
             case DeltaThinkingPart():
                 self._count(delta.content)
                 return self._parts_manager.handle_thinking_delta(
-                    vendor_part_id=index, content=delta.content, signature=delta.signature
+                    vendor_part_id=index,
+                    content=delta.content,
+                    signature=delta.signature,
+                    # A signature is of use only to the one who made it.
+                    provider_name="function" if delta.signature else None,
                 )
             case _:
+                self._count(
+                    delta.args_as_json_str() if isinstance(delta, NativeToolCallPart) else delta.model_response_str()
+                )
                 return self._parts_manager.handle_part(vendor_part_id=index, part=delta)
 
     def _count(self, text: str | None) -> None:

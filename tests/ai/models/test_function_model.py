@@ -93,7 +93,7 @@ async def test_calls_and_thinking_stream_in_pieces_by_index():
         yield {1: DeltaToolCall(json_args=": 1}")}
 
     assert (await streamed(function)).parts == [
-        ThinkingPart("Hm", signature="s"),
+        ThinkingPart("Hm", signature="s", provider_name="function"),
         ToolCallPart("t", '{"a": 1}', "c1"),
         ToolCallPart("t", "{}", "c2"),
     ]

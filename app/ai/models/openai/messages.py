@@ -31,6 +31,7 @@ from app.ai.messages import (
     UserPromptPart,
     VideoUrl,
 )
+from app.ai.messages.media_types import suffix_of
 from app.ai.models.openai.additions import REASONING_DETAILS
 
 ChatMessage: TypeAlias = dict[str, Any]
@@ -165,14 +166,15 @@ def _binary_item(file: BinaryContent) -> dict[str, Any]:
     if file.is_image:
         return _image_item(file.data_uri, file.vendor_metadata)
     if file.is_audio:
-        if file.format not in _AUDIO_FORMATS:
+        audio_format = suffix_of(file.media_type)
+        if audio_format not in _AUDIO_FORMATS:
             raise UserError(f"The Chat Completions API takes audio as {_AUDIO_FORMATS}, not {file.media_type}.")
-        return {"type": "input_audio", "input_audio": {"data": file.base64, "format": file.format}}
+        return {"type": "input_audio", "input_audio": {"data": file.base64, "format": audio_format}}
     if file.is_video:
         raise UserError("The Chat Completions API takes no video.")
     if text := _as_text(file):
         return {"type": "text", "text": f"File {file.identifier} ({file.media_type}):\n```\n{text}\n```"}
-    name = f"{file.identifier}.{file.format}"
+    name = f"{file.identifier}.{suffix_of(file.media_type)}"
     return {"type": "file", "file": {"filename": name, "file_data": file.data_uri}}
 
 

@@ -33,6 +33,7 @@ from app.ai.messages import (
     UserPromptPart,
     is_multi_modal_content,
 )
+from app.ai.messages.media_types import suffix_of
 from app.ai.models.openai.messages import THINKING_FIELDS
 from app.ai.models.openai.responses_answers import ITEM_TYPE, RAW, Item
 
@@ -123,9 +124,10 @@ def _image(url: str, vendor_metadata: dict[str, Any] | None) -> Item:
 def _binary(file: BinaryContent) -> Item:
     if file.is_image:
         return _image(file.data_uri, file.vendor_metadata)
-    if file.is_document:
-        return {"type": "input_file", "filename": f"{file.identifier}.{file.format}", "file_data": file.data_uri}
-    raise UserError("The Responses API takes no audio and no video.")
+    if file.is_audio or file.is_video:
+        raise UserError("The Responses API takes no audio and no video.")
+    name = f"{file.identifier}.{suffix_of(file.media_type)}"
+    return {"type": "input_file", "filename": name, "file_data": file.data_uri}
 
 
 def _from_response(response: ModelResponse, provider_name: str) -> list[Item]:
