@@ -50,6 +50,8 @@ TABLES: Final = (
     "api_keys",
     "tool_definitions",
     "cooldowns",
+    "agents",
+    "client_messages",
 )
 VIEWS: Final = ("runs", "steps", "messages", "tool_calls")
 WAIT_KINDS: Final = ("approval", "external", "outcome_unknown", "input")
