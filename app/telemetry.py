@@ -14,7 +14,7 @@ SECRET_WORDS = ("authorization", "api_key", "api-key", "apikey", "password", "se
 HIDDEN = "[hidden]"
 
 # Loggers of libraries that tell at info what we tell ourselves, or every request.
-CHATTY = ("dbos", "httpx", "httpcore", "alembic", "uvicorn.access")
+CHATTY = ("dbos", "httpx", "httpcore", "alembic", "uvicorn.access", "watchfiles")
 
 
 def set_up_logging(level: str = "info") -> None:
@@ -26,6 +26,7 @@ def set_up_logging(level: str = "info") -> None:
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
+        without_colours,
         hide_secrets,
     ]
     structlog.configure(
@@ -46,6 +47,12 @@ def set_up_logging(level: str = "info") -> None:
 def bind_run(run_id: str, **context: object) -> None:
     """Put the run on every line that this task logs from here on."""
     structlog.contextvars.bind_contextvars(run_id=run_id, **context)
+
+
+def without_colours(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Drop uvicorn's second text of a line, which is meant for its own handler."""
+    event.pop("color_message", None)
+    return event
 
 
 def hide_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 import typer
 
-from app.cli import agents, approvals, keys, operations, processes, psql, runs
+from app.cli import agents, approvals, keys, operations, processes, psql, runs, starter
 
 cli = typer.Typer(
     name="holdfast",
@@ -13,6 +16,8 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+cli.command("init")(starter.init)
+cli.command("dev")(processes.dev)
 cli.command("serve")(processes.serve)
 cli.command("api")(processes.api)
 cli.command("worker")(processes.worker)
@@ -32,4 +37,7 @@ cli.add_typer(keys.commands, name="keys")
 
 def main() -> None:
     """Entry point of the `holdfast` script."""
+    # Agents are found beside where the command is given. At the end: nothing there may pass for a part of Holdfast.
+    if (here := os.getcwd()) not in sys.path:
+        sys.path.append(here)
     cli()

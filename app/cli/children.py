@@ -1,4 +1,4 @@
-"""Worker processes that belong to this one: started again when they die, gone when it is gone."""
+"""Processes that belong to this one: workers that are started again when they die, all gone when it is gone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from app.cli.render import note
@@ -23,23 +23,32 @@ async def keep_worker(environment: Mapping[str, str], *, grace_seconds: float) -
     pause = FIRST_PAUSE_SECONDS
     while True:
         started = time.monotonic()
-        # Its own session, so that a Ctrl-C reaches it through us only. Its stdin closes when we die, however we die.
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "app.cli", "worker", "--with-parent"),
-            stdin=asyncio.subprocess.PIPE,
-            env=environment,
-            start_new_session=True,
-        )
+        process = await spawn(("worker", "--with-parent"), environment)
         try:
             code = await process.wait()
         except asyncio.CancelledError:
-            await _stop(process, grace_seconds)
+            await stop(process, grace_seconds)
             raise
         if time.monotonic() - started > _STABLE_SECONDS:
             pause = FIRST_PAUSE_SECONDS
         note(f"The worker process ended with code {code}; another one starts in {pause} s.")
         await asyncio.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+
+async def spawn(arguments: Sequence[str], environment: Mapping[str, str]) -> asyncio.subprocess.Process:
+    """A `holdfast` command as a child.
+
+    It has a session of its own, so that a Ctrl-C reaches it through us only. Its stdin closes when we die, however
+    we die.
+    """
+    return await asyncio.create_subprocess_exec(
+        # -P: a folder `app` in the working directory must not pass for ours.
+        *(sys.executable, "-P", "-m", "app.cli", *arguments),
+        stdin=asyncio.subprocess.PIPE,
+        env=environment,
+        start_new_session=True,
+    )
 
 
 def stop_with_parent() -> None:
@@ -54,7 +63,8 @@ def stop_with_parent() -> None:
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()
 
 
-async def _stop(process: asyncio.subprocess.Process, grace_seconds: float) -> None:
+async def stop(process: asyncio.subprocess.Process, grace_seconds: float) -> None:
+    """Ask a child to end, and kill it when it has not done so in time."""
     with suppress(ProcessLookupError):
         process.terminate()
     try:

@@ -1,8 +1,9 @@
-"""`holdfast serve`, `api`, `worker` and `migrate`: the processes of a service."""
+"""`holdfast serve`, `dev`, `api`, `worker` and `migrate`: the processes of a service."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,21 +19,53 @@ if TYPE_CHECKING:
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on; HOLDFAST_HOST.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on; HOLDFAST_PORT.")]
+WithParent = Annotated[bool, typer.Option("--with-parent", hidden=True)]
+
+_DEV_DRAIN_SECONDS = "1"
 
 
 def serve(
     host: Host = None,
     port: Port = None,
     first_prompt: Annotated[str | None, typer.Option(help="Send this to the demo agent and show its answer.")] = None,
+    with_parent: WithParent = False,
 ) -> None:
     """Serve the API and a worker. Brings a Postgres of its own when DATABASE_URL is not set."""
     with settings_or_exit(host=host, port=port) as settings:
+        from app.cli.children import stop_with_parent
         from app.cli.serving import serve_all
         from app.main import database, migrate_database
 
+        if with_parent:
+            stop_with_parent()
         with database(settings, Path.cwd()) as ready:
             migrate_database(ready)
             asyncio.run(serve_all(ready, first_prompt=first_prompt))
+
+
+def dev(
+    agents: Annotated[str | None, typer.Option(help="Modules with agents, by commas; HOLDFAST_AGENTS.")] = None,
+    host: Host = None,
+    port: Port = None,
+) -> None:
+    """Serve as `serve` does, and start anew whenever a file of the agents changes; runs in flight go on."""
+    with settings_or_exit(agents=agents, host=host, port=port) as settings:
+        from app.cli.developing import folders_of, serve_anew
+        from app.main import database, migrate_database
+
+        folders = folders_of(settings.agents)
+        with database(settings, Path.cwd()) as ready:
+            assert ready.database_url is not None
+            migrate_database(ready)
+            environment = {
+                "HOLDFAST_DRAIN_SECONDS": _DEV_DRAIN_SECONDS,
+                **os.environ,
+                "DATABASE_URL": ready.database_url,
+                "HOLDFAST_AGENTS": ",".join(ready.agents),
+                "HOLDFAST_HOST": ready.host,
+                "HOLDFAST_PORT": str(ready.port),
+            }
+            asyncio.run(serve_anew(environment, folders))
 
 
 def api(host: Host = None, port: Port = None) -> None:
@@ -45,7 +78,7 @@ def api(host: Host = None, port: Port = None) -> None:
 
 def worker(
     number: Annotated[int, typer.Option("-n", "--number", min=1, help="How many worker processes.")] = 1,
-    with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
+    with_parent: WithParent = False,
 ) -> None:
     """Execute runs. Several workers, here or on other machines, share the work and take over from dead ones."""
     with settings_or_exit() as settings:

@@ -47,13 +47,14 @@ class Process:
     def ready(self) -> None:
         """Wait until HTTP is served."""
 
-        def answers() -> bool:
-            assert self.process.poll() is None, self.stderr.read_text()
-            with contextlib.suppress(httpx.TransportError):
-                return httpx.get(f"{self.url}/readyz").is_success
-            return False
+        until(self.answers, START_SECONDS)
 
-        until(answers, START_SECONDS)
+    def answers(self) -> bool:
+        """Whether HTTP is served now."""
+        assert self.process.poll() is None, self.stderr.read_text()
+        with contextlib.suppress(httpx.TransportError):
+            return httpx.get(f"{self.url}/readyz").is_success
+        return False
 
     def stop(self, number: int = signal.SIGINT, seconds: float = 15) -> int:
         """Send a signal and wait for the end; the exit code."""
@@ -93,9 +94,9 @@ def alive(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-def start_run(url: str, prompt: str, wait: int = 0) -> dict[str, Any]:
+def start_run(url: str, prompt: str, *, agent: str = "demo", wait: int = 0) -> dict[str, Any]:
     headers = {"Prefer": f"wait={wait}"} if wait else {}
-    body = {"agent": "demo", "prompt": prompt}
+    body = {"agent": agent, "prompt": prompt}
     return httpx.post(f"{url}/api/runs", json=body, headers=headers, timeout=60).json()
 
 
