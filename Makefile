@@ -18,11 +18,14 @@ help: ## list the verbs
 run: .venv/run.stamp ## install, start a Postgres of its own unless DATABASE_URL is set, serve, send a first prompt
 	$(BIN)/holdfast serve --first-prompt "$(FIRST_PROMPT)"
 
+# Files are kept together: their tests share a database and workers.
+PYTEST := $(BIN)/python -m pytest -q --numprocesses 3 --dist loadfile
+
 test: dev-venv ## run the tests; COVERAGE=--cov measures, with the floor of pyproject.toml, and takes half as long again
-	$(BIN)/python -m pytest -q -m "not slow" $(COVERAGE)
+	$(PYTEST) -m "not slow" $(COVERAGE)
 
 test-slow: dev-venv ## run the tests that take more than ten seconds each
-	$(BIN)/python -m pytest -q -m slow
+	$(PYTEST) -m slow
 
 check: dev-venv ## everything CI asks for: format, lint, import contracts, types, tests
 	$(BIN)/ruff format --check .
