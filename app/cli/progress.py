@@ -101,6 +101,8 @@ class Progress:
 def _line_of(event: Mapping[str, Any]) -> str | None:
     data: Mapping[str, Any] = event["data"]
     match event["type"]:
+        case "run_waiting":
+            return f"waiting: {', '.join(wait['kind'] for wait in data.get('waiting_for', ()))}"
         case kind if kind in _STATES:
             worker = data.get("worker")
             return f"{_state(kind)} on {worker}" if worker else _state(kind)

@@ -21,6 +21,7 @@ from app.cli.options import (
 )
 from app.cli.progress import Progress
 from app.cli.render import answer, note, table
+from app.durable.names import RETRY_AT
 
 if TYPE_CHECKING:
     from app.cli.client import ApiClient
@@ -191,7 +192,7 @@ def _follow(client: ApiClient, run_id: str, *, show_text: bool, as_json: bool) -
         with Progress(lambda: _tokens(client.get(f"runs/{run_id}")), show_text=show_text) as progress:
             for event in client.follow(run_id):
                 progress.tell(event)
-                if event["type"] == "run_waiting" and client.get(f"runs/{run_id}")["status"] == "waiting":
+                if _needs_somebody(event) and client.get(f"runs/{run_id}")["status"] == "waiting":
                     break
         ended = client.get(f"runs/{run_id}")
         steps = client.get(f"runs/{run_id}/steps")["steps"]
@@ -200,6 +201,11 @@ def _follow(client: ApiClient, run_id: str, *, show_text: bool, as_json: bool) -
         raise typer.Exit(EXIT_DETACHED) from None
     note(f"· {ended['status']}: {len(steps)} steps, {_tokens(ended)} tokens, {progress.seconds:.1f} s")
     _report(ended, as_json=as_json)
+
+
+def _needs_somebody(event: Mapping[str, Any]) -> bool:
+    """Whether the run waits for more than the end of a provider's pause."""
+    return event["type"] == "run_waiting" and any(wait["kind"] != RETRY_AT for wait in event["data"]["waiting_for"])
 
 
 def _report(ended: Mapping[str, Any], *, as_json: bool) -> None:

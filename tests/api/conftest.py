@@ -153,6 +153,15 @@ class Stage:
             )
         self.set_status(run_id, "DELAYED")
 
+    def wait_for_provider(self, run_id: str) -> None:
+        """Park the run because its provider asked for a pause."""
+        self._connection.execute(
+            "insert into holdfast.attempts (run_id, step, attempt, kind, name, executor_id, owner, error)"
+            " values (%s, 1, 1, 'model', 'model', 'w1', 'x', '{\"type\": \"ModelHTTPError\"}')",
+            [run_id],
+        )
+        self.set_status(run_id, "DELAYED")
+
     def record(self, run_id: str, step: int, name: str, envelope: dict[str, Any]) -> None:
         """Record a step."""
         self._connection.execute(

@@ -121,6 +121,22 @@ def test_waiting_for_a_run_ends_when_it_waits_for_somebody(http: httpx.Client, s
     assert waiting["waiting_for"][0]["args"] == {"amount": 3}
 
 
+def test_waiting_for_a_run_goes_on_while_its_provider_pauses(http: httpx.Client, stage: Stage) -> None:
+    run_id = start(http)["run_id"]
+    stage.wait_for_provider(run_id)
+    timer = threading.Timer(0.5, stage.succeed, [run_id])
+    timer.start()
+    run = http.get(f"/api/runs/{run_id}", params={"wait": 10}).json()
+    timer.join()
+    assert (run["status"], run["output"]) == ("succeeded", "done")
+    [paused] = [
+        event
+        for event in http.get(f"/api/runs/{run_id}/events", headers={"Accept": "application/json"}).json()["events"]
+        if "waiting" in event["type"]
+    ]
+    assert [wait["kind"] for wait in paused["data"]["waiting_for"]] == ["retry_at"]
+
+
 def test_runs_are_listed_newest_first_in_pages(http: httpx.Client) -> None:
     started = [start(http)["run_id"] for _ in range(5)]
     seen: list[str] = []

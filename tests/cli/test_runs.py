@@ -92,6 +92,19 @@ def test_a_run_that_waits_exits_with_3(holdfast: Holdfast, http: httpx.Client, s
     assert " c1 --result JSON, or --error WHY, or --run-again" in result.stderr
 
 
+def test_a_run_whose_provider_pauses_is_followed_to_its_end(
+    holdfast: Holdfast, http: httpx.Client, stage: Stage
+) -> None:
+    def pause_then_finish(run_id: str) -> None:
+        stage.wait_for_provider(run_id)
+        stage.succeed(run_id, "late")
+
+    with Worker(http, pause_then_finish):
+        result = holdfast("run", "demo", "hello")
+    assert (result.returncode, result.stdout) == (0, "late\n")
+    assert "waiting: retry_at" in result.stderr
+
+
 def test_detached_runs_print_their_id(holdfast: Holdfast, http: httpx.Client) -> None:
     first = holdfast("run", "demo", "hello", "--detach", "--idempotency-key", "k1")
     again = holdfast("run", "demo", "hello", "--detach", "--idempotency-key", "k1")
