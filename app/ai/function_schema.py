@@ -62,6 +62,12 @@ class FunctionSchema:
             positional = [ctx, *positional]
         return await call_user_function(self.function, *positional, **keywords)
 
+    @property
+    def argument_names(self) -> list[str]:
+        """The names of the arguments that the model fills in."""
+        names = list(self.signature.parameters) if self.signature else []
+        return names[1:] if self.takes_ctx else names
+
     def _bind(self, args: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         if self.signature is None:
             return [], args

@@ -20,7 +20,7 @@ from typing import Any, Generic
 from pydantic import ValidationError
 
 from app.ai.agent_stream import AgentStream, ReadResponse, open_agent_stream
-from app.ai.callbacks import function_name
+from app.ai.capabilities.lifecycle import model_request
 from app.ai.deferred import DEFERRED_NOT_ALLOWED, DeferredToolRequests
 from app.ai.event_stream import Emit, EventStream, drain, feed_handler, ignore_event
 from app.ai.exceptions import ModelRetry, UserError
@@ -40,7 +40,7 @@ from app.ai.models import StreamedResponse
 from app.ai.models.request_context import ModelRequestContext
 from app.ai.models.wrapper import CompletedStreamedResponse
 from app.ai.output import OutputDataT
-from app.ai.output_processors import TextProcessor, run_output_validators
+from app.ai.output_processors import TextProcessor
 from app.ai.request_preparation import (
     messages_to_send,
     prepare_request,
@@ -87,7 +87,7 @@ class ModelRequestNode(AgentNode[AgentDepsT, OutputDataT]):
         if self._being_streamed:
             raise UserError("Finish reading the stream of this node before running it")
         if self._next is None:
-            handler = ctx.deps.event_stream_handler
+            handler = ctx.deps.event_reader
             self._next = await self._ask_model(ctx, handler and partial(read_with_handler, handler, ctx))
         return self._next
 
@@ -109,10 +109,8 @@ class ModelRequestNode(AgentNode[AgentDepsT, OutputDataT]):
     ) -> AgentStream[AgentDepsT, OutputDataT]:
         deps = ctx.deps
         output = ResponseOutput(
-            schema=deps.output_schema,
-            validators=deps.output_validators,
+            maker=deps.outputs,
             manager=deps.tool_manager,
-            steps=deps.steps,
             ctx=output_context(ctx),
         )
         return AgentStream(response, output, deps.usage_limits, finish)
@@ -151,8 +149,6 @@ class ModelRequestNode(AgentNode[AgentDepsT, OutputDataT]):
         assert prepared.parameters is not None, "a replayed request is not sent"
         # What was prepared is in the history already while the answer is on its way.
         _keep_prepared(ctx, prepared)
-        if prepared.answer is not None:
-            return with_unique_call_ids(prepared.answer)
         model = prepared.model or ctx.deps.model
         request = ModelRequestContext(
             model, list(ctx.state.message_history), prepared.model_settings, prepared.parameters
@@ -162,7 +158,7 @@ class ModelRequestNode(AgentNode[AgentDepsT, OutputDataT]):
         if not ctx.deps.capability.capabilities:
             response = await ask(request)
         else:
-            response, retry = await ctx.deps.capability.request_model(run_context, request, ask)
+            response, retry = await model_request(ctx.deps.capability, run_context, request, ask, prepared.answer)
             prepared.retry = retry and retry.message
         # Before it is recorded, so that a record never holds two calls with one id.
         return with_unique_call_ids(response)
@@ -227,7 +223,7 @@ class CallToolsNode(AgentNode[AgentDepsT, OutputDataT]):
 
     async def run(self, ctx: RunState) -> ModelRequestNode[Any, Any] | End[FinalResult[Any]]:
         if self._next is None:
-            handler = ctx.deps.event_stream_handler
+            handler = ctx.deps.event_reader
             if handler is None:
                 self._next = await self._go_on(ctx, ignore_event)
             else:
@@ -258,7 +254,7 @@ class CallToolsNode(AgentNode[AgentDepsT, OutputDataT]):
             return settled
         image = next(iter(response.images), None)
         if ctx.deps.output_schema.allows_image and image is not None:
-            return await self._end_with(ctx, image)
+            return await self._end_with(ctx, ctx.deps.outputs.of_value(image, output_context(ctx)))
         text = text_of(response)
         processor = ctx.deps.output_schema.text_processor(ctx.deps.model.profile)
         if text and processor is not None:
@@ -300,8 +296,7 @@ class CallToolsNode(AgentNode[AgentDepsT, OutputDataT]):
             manager=deps.tool_manager,
             ctx=build_run_context(ctx),
             steps=deps.steps,
-            output_schema=deps.output_schema,
-            output_validators=deps.output_validators,
+            outputs=deps.outputs,
             end_strategy=deps.end_strategy,
             usage=ctx.state.usage,
             usage_limits=deps.usage_limits,
@@ -322,7 +317,7 @@ class CallToolsNode(AgentNode[AgentDepsT, OutputDataT]):
             if response.finish_reason == "content_filter":
                 raise content_filtered(response)
             if ctx.deps.output_schema.allows_none:
-                return await self._end_with(ctx, None)
+                return await self._end_with(ctx, ctx.deps.outputs.of_value(None, output_context(ctx)))
         processor = ctx.deps.output_schema.text_processor(ctx.deps.model.profile)
         if processor is not None and (text := self._earlier_text(ctx)):
             return await self._process_text(ctx, processor, text)
@@ -340,32 +335,15 @@ class CallToolsNode(AgentNode[AgentDepsT, OutputDataT]):
     async def _process_text(
         self, ctx: RunState, processor: TextProcessor, text: str
     ) -> ModelRequestNode[Any, Any] | End[FinalResult[Any]]:
-        run_context = output_context(ctx)
+        return await self._end_with(ctx, ctx.deps.outputs.of_text(processor, text, output_context(ctx)))
+
+    async def _end_with(
+        self, ctx: RunState, output: Awaitable[Any]
+    ) -> ModelRequestNode[Any, Any] | End[FinalResult[Any]]:
         try:
-            validated = processor.validate(text, context=run_context.validation_context)
-            body = partial(processor.call, validated, run_context)
-            if processor.function is not None:
-                name = f"output:{function_name(processor.function)}"
-                output = await ctx.deps.steps.callback(name, processor.result_type, body)
-            else:
-                output = await body()
-            return await self._end_with(ctx, output)
+            return _end(ctx, FinalResult(await output), [])
         except (ValidationError, ModelRetry) as err:
             return self._retry(ctx, RetryPromptPart(describe_problem(err)), cause=err)
-
-    async def _end_with(self, ctx: RunState, output: Any) -> ModelRequestNode[Any, Any] | End[FinalResult[Any]]:
-        deps = ctx.deps
-        try:
-            output = await run_output_validators(
-                output,
-                output_context(ctx),
-                deps.output_validators,
-                deps.steps,
-                deps.output_schema.result_type,
-            )
-        except ModelRetry as err:
-            return self._retry(ctx, RetryPromptPart(describe_problem(err)), cause=err)
-        return _end(ctx, FinalResult(output), [])
 
     def _retry(
         self, ctx: RunState, *parts: RetryPromptPart, cause: Exception | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from typing_extensions import TypedDict
 
@@ -151,7 +151,7 @@ class XSearchTool(AbstractNativeTool):
     kind: str = "x_search"
 
 
-SUPPORTED_NATIVE_TOOLS = frozenset(
+SUPPORTED_NATIVE_TOOLS: Final[frozenset[type[AbstractNativeTool]]] = frozenset(
     {
         WebSearchTool,
         WebFetchTool,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, cast
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -16,10 +16,15 @@ from app.ai.exceptions import UserError
 from app.ai.output_modes import OutputMode, OutputObjectDefinition, StructuredOutputMode
 from app.ai.run_context import RunContext
 
+if TYPE_CHECKING:
+    from app.ai.messages import ToolCallPart
+    from app.ai.tools import ToolDefinition
+
 __all__ = (
     "DeferredToolRequests",
     "DeferredToolRequestsOutput",
     "NativeOutput",
+    "OutputContext",
     "OutputDataT",
     "OutputMode",
     "OutputObjectDefinition",
@@ -56,6 +61,24 @@ OutputValidatorFunc: TypeAlias = Callable[[RunContext[Any], T], Awaitable[T] | T
 """Looks at an output: gives it back, perhaps changed, or raises `ModelRetry`."""
 
 DeferredToolRequestsOutput: TypeAlias = "type[DeferredToolRequests]"
+
+
+@dataclass(kw_only=True)
+class OutputContext:
+    """What hooks are told about an output besides the output itself."""
+
+    mode: OutputMode
+    """How the model gave it."""
+    output_type: Any
+    """Its type, as far as it is known."""
+    object_def: OutputObjectDefinition | None = None
+    """The object that the model was asked for, in native and prompted mode."""
+    has_function: bool = False
+    """Whether a function makes the output of what the model gave."""
+    function_name: str | None = None
+    tool_call: ToolCallPart | None = None
+    """The call of an output tool."""
+    tool_def: ToolDefinition | None = None
 
 
 @dataclass(init=False)

@@ -51,9 +51,27 @@ class TextProcessor(Protocol):
         """The output. Raises `ModelRetry`."""
         ...
 
+    def value_of(self, validated: Any) -> Any:
+        """What `validate` gave, as hooks see it."""
+        ...
+
+    def with_value(self, value: Any, validated: Any) -> Any:
+        """What `call` takes for a value that hooks gave; `validated` is what it was before, if there was anything."""
+        ...
+
+
+class _TextAsItIs:
+    """What `validate` gives is the text itself."""
+
+    def value_of(self, validated: str) -> str:
+        return validated
+
+    def with_value(self, value: str, validated: str | None) -> str:
+        return value
+
 
 @dataclass
-class PlainText:
+class PlainText(_TextAsItIs):
     """The text is the output."""
 
     function: Callable[..., Any] | None = None
@@ -67,7 +85,7 @@ class PlainText:
 
 
 @dataclass
-class TextFunction:
+class TextFunction(_TextAsItIs):
     """A function makes the output of the whole text."""
 
     function: Callable[..., Any]
@@ -127,6 +145,20 @@ class ObjectProcessor:
             return validated[OUTPUT_KEY]
         return await self.function_schema.call(validated, ctx)
 
+    def value_of(self, validated: dict[str, Any]) -> Any:
+        return validated if self._only_key is None else validated.get(self._only_key)
+
+    def with_value(self, value: Any, validated: dict[str, Any] | None) -> dict[str, Any]:
+        return value if self._only_key is None else {self._only_key: value}
+
+    @property
+    def _only_key(self) -> str | None:
+        """The key of the output, or of the function's only argument; a function of several gets them all."""
+        if self.function_schema is None:
+            return OUTPUT_KEY
+        names = self.function_schema.argument_names
+        return names[0] if len(names) == 1 else None
+
 
 class UnionProcessor:
     """One of several structured outputs, sent as `{"result": {"kind": …, "data": …}}`."""
@@ -159,6 +191,24 @@ class UnionProcessor:
     async def call(self, validated: tuple[ObjectProcessor, dict[str, Any]], ctx: RunContext[Any]) -> Any:
         option, data = validated
         return await option.call(data, ctx)
+
+    def validate_python(
+        self, input: Any, /, *, allow_partial: AllowPartial = False, context: Any = None
+    ) -> tuple[ObjectProcessor, dict[str, Any]]:
+        text = pydantic_core.to_json(input).decode()
+        return self.validate(text, allow_partial=allow_partial, context=context)
+
+    def value_of(self, validated: tuple[ObjectProcessor, dict[str, Any]]) -> Any:
+        option, data = validated
+        return option.value_of(data)
+
+    def with_value(
+        self, value: Any, validated: tuple[ObjectProcessor, dict[str, Any]] | None
+    ) -> tuple[ObjectProcessor, dict[str, Any]]:
+        options = list(self.options.values())
+        fitting = (option for option in options if option.result_type is type(value))
+        option = next(fitting, validated[0] if validated else options[0])
+        return option, option.with_value(value, None)
 
 
 async def run_output_validators(

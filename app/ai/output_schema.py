@@ -142,8 +142,11 @@ class OutputSchema(Generic[OutputDataT]):
 
     def text_processor(self, profile: ModelProfile) -> TextProcessor | None:
         """What makes an output of a response's text, given what `auto` means for the model."""
-        mode = profile.default_structured_output_mode if self.mode == "auto" else self.mode
-        return self.json if mode in ("native", "prompted") else self.text
+        return self.json if self.mode_for(profile) in ("native", "prompted") else self.text
+
+    def mode_for(self, profile: ModelProfile) -> OutputMode:
+        """How a model gives the output."""
+        return profile.default_structured_output_mode if self.mode == "auto" else self.mode
 
     def json_schema(self) -> dict[str, Any]:
         """The JSON schema of the output."""

@@ -8,7 +8,7 @@ from copy import copy
 from dataclasses import replace
 from typing import Any
 
-from app.ai.callbacks import call_user_function, call_with_optional_context, function_name, resolve
+from app.ai.callbacks import call_user_function, call_with_optional_context, function_name
 from app.ai.exceptions import SkipModelRequest, UserError
 from app.ai.history import merge_messages
 from app.ai.messages import (
@@ -22,7 +22,7 @@ from app.ai.models import Model, ModelRequestParameters
 from app.ai.models.request_context import ModelRequestContext
 from app.ai.native_tools import AbstractNativeTool
 from app.ai.run_context import RunContext
-from app.ai.run_state import AgentModelSettings, RunState, stamp_request
+from app.ai.run_state import AgentModelSettings, RunState, merged_settings, stamp_request
 from app.ai.settings import ModelSettings, merge_model_settings
 from app.ai.steps import PreparedRequest
 from app.ai.tools import ToolDefinition
@@ -75,11 +75,10 @@ async def _with_hooks(run: RunState, ctx: RunContext[Any], prepared: PreparedReq
 
 
 async def _merge_settings(ctx: RunContext[Any], layers: Sequence[AgentModelSettings[Any]]) -> ModelSettings | None:
-    merged = ctx.model.settings
-    for layer in layers:
-        settings = await resolve(layer(replace(ctx, model_settings=merged))) if callable(layer) else layer
-        merged = merge_model_settings(merged, settings)
-    return merged
+    own = ctx.model.settings
+    return merge_model_settings(
+        own, await merged_settings(layers, replace(ctx, model_settings=own)) if layers else None
+    )
 
 
 async def _instruction_parts(run: RunState, ctx: RunContext[Any]) -> list[InstructionPart]:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from app.ai.deferred import DEFERRED_NOT_ALLOWED, DeferredToolRequests
 from app.ai.exceptions import UnexpectedModelBehavior, UserError
 from app.ai.messages import FinalResultEvent, ModelResponse, ToolCallPart
-from app.ai.output_processors import TextProcessor, run_output_validators
+from app.ai.output_maker import OutputMaker, tool_output_context, validated_output
 from app.ai.responses import text_of
-from app.ai.steps import Steps
 
 if TYPE_CHECKING:
-    from app.ai.function_schema import AllowPartial
-    from app.ai.output import OutputValidatorFunc
-    from app.ai.output_processors import ObjectProcessor
     from app.ai.output_schema import OutputSchema
     from app.ai.run_context import RunContext
     from app.ai.tool_manager import ToolManager
@@ -27,10 +21,8 @@ if TYPE_CHECKING:
 class ResponseOutput:
     """Makes the output of a response. Nothing is retried here: what is wrong is raised."""
 
-    schema: OutputSchema[Any]
-    validators: Sequence[OutputValidatorFunc[Any]]
+    maker: OutputMaker
     manager: ToolManager
-    steps: Steps
     ctx: RunContext[Any]
     """The context of output functions and validators."""
 
@@ -43,16 +35,20 @@ class ResponseOutput:
         if (call := self._output_call(response, final)) is not None:
             return await self._of_call(call, ctx)
         if deferred := self.deferred_of(response):
-            if not (self.schema.allows_deferred_tools or self.steps.may_wait):
+            if not (self.schema.allows_deferred_tools or self.maker.steps.may_wait):
                 raise UserError(DEFERRED_NOT_ALLOWED)
             return deferred
         if self.schema.allows_image and response.images:
-            return await self._validated(response.images[0], ctx)
+            return await self.maker.of_value(response.images[0], ctx)
         processor = self.schema.text_processor(ctx.model.profile)
         if processor is None:
             raise UnexpectedModelBehavior("The response that was streamed holds no output")
-        validated = processor.validate(text_of(response), allow_partial=_mode(ctx), context=self.ctx.validation_context)
-        return await self._finished(processor, validated, ctx, None)
+        return await self.maker.of_text(processor, text_of(response), ctx)
+
+    @property
+    def schema(self) -> OutputSchema[Any]:
+        """Everything that can be the output."""
+        return self.maker.schema
 
     def deferred_of(self, response: ModelResponse) -> DeferredToolRequests | None:
         """The tool calls of a response that have to be answered outside the run, if any."""
@@ -62,7 +58,7 @@ class ResponseOutput:
 
     async def text(self, text: str, *, complete: bool) -> Any:
         """A text output as the output validators see it."""
-        return await self._validated(text, replace(self.ctx, partial_output=not complete))
+        return await self.maker.of_value(text, replace(self.ctx, partial_output=not complete))
 
     def _output_call(self, response: ModelResponse, final: FinalResultEvent | None) -> ToolCallPart | None:
         calls = [call for call in response.tool_calls if self.manager.kind_of(call) == "output"]
@@ -83,28 +79,7 @@ class ResponseOutput:
             retry=self.manager.retries.get(call.tool_name, 0),
             max_retries=self.manager.budget_of(call),
         )
-        validate: Any = processor.validate_json if isinstance(call.args, str) else processor.validate_python
-        args = validate(call.args or {}, allow_partial=_mode(ctx), context=ctx.validation_context)
-        return await self._finished(processor, args, ctx, call.tool_name)
-
-    async def _finished(
-        self, processor: TextProcessor | ObjectProcessor, validated: Any, ctx: RunContext[Any], tool_name: str | None
-    ) -> Any:
-        body = partial(processor.call, validated, ctx)
-        if processor.function is None:
-            return await self._validated(await body(), ctx)
-        name = tool_name or getattr(processor.function, "__name__", "function")
-        return await self._validated(
-            await self._steps(ctx).callback(f"output:{name}", processor.result_type, body), ctx
-        )
-
-    async def _validated(self, output: Any, ctx: RunContext[Any]) -> Any:
-        return await run_output_validators(output, ctx, self.validators, self._steps(ctx), self.schema.result_type)
-
-    def _steps(self, ctx: RunContext[Any]) -> Steps:
-        # What was made of half an output decides nothing, so nobody records it.
-        return Steps() if ctx.partial_output else self.steps
-
-
-def _mode(ctx: RunContext[Any]) -> AllowPartial:
-    return "trailing-strings" if ctx.partial_output else False
+        tool_def = self.manager.tools[call.tool_name].tool_def
+        about = tool_output_context(processor, call, tool_def)
+        args = await validated_output(self.maker.capability, processor, call.args or {}, ctx, about)
+        return await self.maker.of_call(processor, args, ctx, call, tool_def)

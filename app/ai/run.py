@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeAlias
 
+from app.ai.capabilities.lifecycle import NODE_HOOKS, node_run
 from app.ai.exceptions import UndrainedPendingMessagesError, UserError
 from app.ai.graph import End
 from app.ai.history import last_response, with_output_tool_return
@@ -34,10 +35,13 @@ class AgentRun(Generic[AgentDepsT, OutputDataT]):
     """The node that is run next."""
     _refresh_metadata: Callable[[], Awaitable[None]]
     _iterating: bool = field(default=False, init=False)
+    _answer: AgentRunResult[OutputDataT] | None = field(default=None, init=False)
 
     @property
     def result(self) -> AgentRunResult[OutputDataT] | None:
         """The result; None while the run goes on."""
+        if self._answer is not None:
+            return self._answer
         if not isinstance(self.next_node, End):
             return None
         final = self.next_node.data
@@ -61,27 +65,38 @@ class AgentRun(Generic[AgentDepsT, OutputDataT]):
         return await self._go_to(successor)
 
     async def next(self, node: AgentRunNode[AgentDepsT, OutputDataT]) -> NodeOrEnd[AgentDepsT, OutputDataT]:
-        """Run a node, normally `next_node`, and return its successor."""
+        """Run a node, normally `next_node`, with the hooks of nodes, and return its successor."""
         if not isinstance(node, UserPromptNode | ModelRequestNode | CallToolsNode):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise UserError(f"Only a node of the run can be run, not {node!r}")
         self._iterating = True
-        successor: Any = await node.run(self.ctx)
+        successor = await self._run_with_hooks(node)
         if isinstance(successor, End) and (pending := self.ctx.state.pending.take("asap", "when_idle")):
             # The run would end, but somebody has something to add.
             successor = ModelRequestNode[Any, Any](deliver(self.ctx, pending))
         return await self._go_to(successor)
 
-    async def to_end(self) -> AgentRunResult[OutputDataT]:
-        """Run all nodes, with the hooks of the whole run."""
-
-        async def go_on() -> AgentRunResult[OutputDataT]:
-            while not isinstance(self.next_node, End):
-                await self.next(self.next_node)
-            assert self.result is not None, "a run that has been iterated has a result"
-            return self.result
-
+    async def _run_with_hooks(self, node: AgentRunNode[AgentDepsT, OutputDataT]) -> Any:
         capability = self.ctx.deps.capability
-        return await (capability.run(build_run_context(self.ctx), go_on) if capability.capabilities else go_on())
+        if not capability.overrides(*NODE_HOOKS):
+            return await node.run(self.ctx)
+
+        async def body(chosen: AgentRunNode[AgentDepsT, OutputDataT]) -> Any:
+            return await chosen.run(self.ctx)
+
+        return await node_run(capability, build_run_context(self.ctx), node, body)
+
+    async def to_end(self) -> AgentRunResult[OutputDataT]:
+        """Run all nodes."""
+        while not isinstance(self.next_node, End):
+            await self.next(self.next_node)
+        assert self.result is not None, "a run that has ended has a result"
+        return self.result
+
+    def answer(self, result: AgentRunResult[OutputDataT]) -> None:
+        """End the run with what hooks made its result."""
+        self._answer = result
+        if not isinstance(self.next_node, End):
+            self.next_node = End(FinalResult(result.output))
 
     async def end(self, result: FinalResult[OutputDataT]) -> None:
         """End the run here with this result, as when its output was taken from a stream."""

@@ -12,7 +12,7 @@ from app.ai.exceptions import UserError
 
 if TYPE_CHECKING:
     from app.ai.agent import AbstractAgent
-    from app.ai.messages import ModelMessage, UserContent
+    from app.ai.messages import ModelMessage, ToolCallPart, UserContent
     from app.ai.models import Model
     from app.ai.pending import EnqueueContent, PendingMessagePriority, PendingMessages
     from app.ai.settings import ModelSettings
@@ -49,6 +49,8 @@ class RunContext(Generic[RunContextAgentDepsT]):
     """The id of the tool call being served."""
     tool_name: str | None = None
     """The name of the tool being called, as the toolset that owns it knows it."""
+    tool_call: ToolCallPart | None = field(default=None, repr=False)
+    """The call as the model made it."""
     retry: int = 0
     """How often this tool, or the output, has been retried so far."""
     max_retries: int = 0

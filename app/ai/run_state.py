@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 
+from app.ai.callbacks import resolve
 from app.ai.capabilities.combined import CombinedCapability
-from app.ai.event_stream import EventStreamHandler
+from app.ai.event_stream import EventStreamHandler, drain
 from app.ai.graph import GraphRunContext
 from app.ai.instructions import Instructions
-from app.ai.messages import ModelMessage, ModelRequest, UserContent
+from app.ai.messages import AgentStreamEvent, ModelMessage, ModelRequest, UserContent
 from app.ai.models import Model
 from app.ai.native_tools import AgentNativeTool
 from app.ai.output import OutputDataT, OutputValidatorFunc
+from app.ai.output_maker import OutputMaker
 from app.ai.output_schema import OutputSchema
 from app.ai.pending import PendingMessages
 from app.ai.run_context import AgentDepsT, RunContext
-from app.ai.settings import ModelSettings
+from app.ai.settings import ModelSettings, merge_model_settings
 from app.ai.stamps import now_utc
 from app.ai.steps import Steps
 from app.ai.tool_manager import ToolManager
@@ -29,6 +31,16 @@ if TYPE_CHECKING:
 
 AgentModelSettings: TypeAlias = ModelSettings | Callable[[RunContext[AgentDepsT]], ModelSettings]
 """Settings, or a function that gives them for each request and sees the layers below in `ctx.model_settings`."""
+
+
+async def merged_settings(layers: Sequence[AgentModelSettings[Any]], ctx: RunContext[Any]) -> ModelSettings:
+    """Several layers as one: each sees in `ctx.model_settings` what is below it."""
+    added: ModelSettings | None = None
+    for layer in layers:
+        below = merge_model_settings(ctx.model_settings, added)
+        settings = await resolve(layer(replace(ctx, model_settings=below))) if callable(layer) else layer
+        added = merge_model_settings(added, settings)
+    return added or ModelSettings()
 
 
 @dataclass(kw_only=True)
@@ -72,6 +84,25 @@ class GraphAgentDeps(Generic[AgentDepsT, OutputDataT]):
     """Of several with one id, the last one counts."""
     capability: CombinedCapability[AgentDepsT] = field(default_factory=CombinedCapability[AgentDepsT])
     event_stream_handler: EventStreamHandler[AgentDepsT] | None = None
+
+    @property
+    def outputs(self) -> OutputMaker:
+        """What makes the outputs of the run."""
+        return OutputMaker(self.output_schema, self.output_validators, self.steps, self.capability)
+
+    @property
+    def event_reader(self) -> EventStreamHandler[AgentDepsT] | None:
+        """The handler, with the hooks around the events; None if nobody wants to see them."""
+        if not self.capability.has_wrap_run_event_stream:
+            return self.event_stream_handler
+
+        async def read(ctx: RunContext[AgentDepsT], stream: AsyncIterable[AgentStreamEvent]) -> None:
+            events = self.capability.wrap_run_event_stream(ctx, stream=stream)
+            if self.event_stream_handler is not None:
+                await self.event_stream_handler(ctx, events)
+            await drain(events)
+
+        return read
 
 
 RunState: TypeAlias = GraphRunContext[GraphAgentState, GraphAgentDeps[Any, Any]]

@@ -12,8 +12,12 @@ from typing import Any, Literal, TypeAlias
 from pydantic import ValidationError
 
 from app.ai.callbacks import call_user_function
+from app.ai.capabilities.combined import CombinedCapability
+from app.ai.capabilities.lifecycle import TOOL_VALIDATE_HOOKS, tool_validate
 from app.ai.exceptions import ModelRetry, ToolRetryError
 from app.ai.messages import InstructionPart, RetryPromptPart, ToolCallPart
+from app.ai.output_maker import tool_output_context, validated_output
+from app.ai.output_processors import ObjectProcessor
 from app.ai.run_context import RunContext
 from app.ai.steps import current_steps
 from app.ai.texts import unknown_tool
@@ -48,6 +52,7 @@ class ToolManager:
     """The tools of one step. Retries are counted by tool name, over steps in which the tool fails in a row."""
 
     toolset: AbstractToolset[Any]
+    capability: CombinedCapability[Any] = field(default_factory=CombinedCapability[Any])
     default_max_retries: int
     """The budget of tools that have none of their own, and of tools that do not exist."""
     step_toolset: AbstractToolset[Any] | None = None
@@ -103,6 +108,7 @@ class ToolManager:
                 ctx,
                 tool_name=call.tool_name,
                 tool_call_id=call.tool_call_id,
+                tool_call=call,
                 retries=self.retries,
                 retry=self.retries.get(call.tool_name, 0),
                 max_retries=self.budget_of(call),
@@ -116,13 +122,26 @@ class ToolManager:
             validated.error = retry_error(call, reason)
             return validated
         try:
-            validated.args = _parse(call, tool, validated.ctx)
-            if tool.args_validator_func is not None:
-                body = partial(call_user_function, tool.args_validator_func, validated.ctx, **validated.args)
-                await current_steps.get().callback(f"validate:{call.tool_name}", None, body)
+            validated.args = await self._validated_args(call, tool, validated.ctx)
         except (ValidationError, ModelRetry) as err:
             validated.error = retry_error(call, err)
         return validated
+
+    async def _validated_args(self, call: ToolCallPart, tool: ToolsetTool[Any], ctx: RunContext[Any]) -> dict[str, Any]:
+        if isinstance(tool.args_validator, ObjectProcessor):
+            about = tool_output_context(tool.args_validator, call, tool.tool_def)
+            return await validated_output(self.capability, tool.args_validator, call.args or {}, ctx, about)
+
+        async def validate(raw: str | dict[str, Any]) -> dict[str, Any]:
+            args = _parse(raw, tool, ctx)
+            if tool.args_validator_func is not None:
+                body = partial(call_user_function, tool.args_validator_func, ctx, **args)
+                await current_steps.get().callback(f"validate:{call.tool_name}", None, body)
+            return args
+
+        if not self.capability.overrides(*TOOL_VALIDATE_HOOKS):
+            return await validate(call.args if call.args is not None else {})
+        return await tool_validate(self.capability, ctx, call, tool.tool_def, validate)
 
     async def execute(self, validated: ValidatedCall) -> Any:
         """Make a valid call. Raises whatever the tool raises."""
@@ -169,7 +188,7 @@ def describe_problem(reason: ValidationError | ModelRetry | str) -> Any:
     return reason if isinstance(reason, str) else reason.message
 
 
-def _parse(call: ToolCallPart, tool: ToolsetTool[Any], ctx: RunContext[Any]) -> dict[str, Any]:
-    if isinstance(call.args, str):
-        return tool.args_validator.validate_json(call.args or "{}", context=ctx.validation_context)
-    return tool.args_validator.validate_python(call.args or {}, context=ctx.validation_context)
+def _parse(raw: str | dict[str, Any], tool: ToolsetTool[Any], ctx: RunContext[Any]) -> dict[str, Any]:
+    if isinstance(raw, str):
+        return tool.args_validator.validate_json(raw or "{}", context=ctx.validation_context)
+    return tool.args_validator.validate_python(raw or {}, context=ctx.validation_context)

@@ -6,10 +6,12 @@ recorded results.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, TypeAlias
+
+from pydantic import ValidationError
 
 from app.ai.capabilities.combined import CombinedCapability
 from app.ai.deferred import DeferredToolRequests, DeferredToolResults, ToolApproved, answers_by_id
@@ -27,9 +29,7 @@ from app.ai.messages import (
     ToolReturnPart,
     UserPromptPart,
 )
-from app.ai.output import OutputValidatorFunc
-from app.ai.output_processors import run_output_validators
-from app.ai.output_schema import OutputSchema
+from app.ai.output_maker import OutputMaker
 from app.ai.parallel import run_in_parallel
 from app.ai.result import FinalResult
 from app.ai.run_context import RunContext
@@ -62,8 +62,7 @@ class ToolPhase:
     manager: ToolManager
     ctx: RunContext[Any]
     steps: Steps
-    output_schema: OutputSchema[Any]
-    output_validators: Sequence[OutputValidatorFunc[Any]]
+    outputs: OutputMaker
     end_strategy: EndStrategy
     usage: RunUsage
     usage_limits: UsageLimits
@@ -124,7 +123,7 @@ class ToolPhase:
             return self._output_failure(call, validated.error, OUTPUT_TOOL_INVALID)
         try:
             output = await self._output_of(validated)
-        except ModelRetry as err:
+        except (ValidationError, ModelRetry) as err:
             return self._output_failure(call, retry_error(call, err), OUTPUT_TOOL_FAILED)
         if self.final_result is not None:
             return ToolReturnPart(call.tool_name, OUTPUT_TOOL_NOT_USED, call.tool_call_id)
@@ -132,16 +131,11 @@ class ToolPhase:
         return ToolReturnPart(call.tool_name, FINAL_RESULT_PROCESSED, call.tool_call_id)
 
     async def _output_of(self, validated: ValidatedCall) -> Any:
-        toolset = self.output_schema.toolset
-        assert toolset is not None, "an output tool was called, so there is one"
+        toolset = self.outputs.schema.toolset
+        assert toolset is not None and validated.tool is not None, "an output tool was called, so there is one"
         processor = toolset.processors[validated.call.tool_name]
-        body = partial(self.manager.execute, validated)
-        if processor.function is not None:
-            output = await self.steps.callback(f"output:{validated.call.tool_name}", processor.result_type, body)
-        else:
-            output = await body()
-        return await run_output_validators(
-            output, validated.ctx, self.output_validators, self.steps, self.output_schema.result_type
+        return await self.outputs.of_call(
+            processor, validated.args, validated.ctx, validated.call, validated.tool.tool_def
         )
 
     def _output_failure(

@@ -106,6 +106,8 @@ class ToolDefinition:
     """The schema of what the tool returns, if it is known; in a request only when the model is told."""
     include_return_schema: bool | None = None
     """Whether the model is told the return schema."""
+    unless_native: str | None = None
+    """The id of the provider's own tool in whose place this one stands, for models that do not have it."""
 
     @property
     def defer(self) -> bool:

@@ -230,7 +230,7 @@ async def test_hooks_around_tools_change_arguments_results_and_errors(recorded: 
     model, script = scripted(calls, "done")
     with use_steps(Recording()):
         result = await Agent(model, tools=[add, fail, refuse], capabilities=[ToolHooks()]).run("go")
-    assert returned(result) == ["10: 11", "20: calmed KeyError", "known"]
+    assert returned(result) == ["10: 11", "20: calmed KeyError", "100: known"]
     assert [part.part_kind for part in script.last_request.parts].count("retry-prompt") == 1
 
 
@@ -340,4 +340,4 @@ async def test_hooks_see_streamed_responses():
     agent = Agent(FunctionModel(stream_function=stream), capabilities=[Logging("a", log)])
     async with agent.run_stream("go") as result:
         assert [text async for text in result.stream_text(debounce_by=None)] == ["one ", "one two"]
-    assert log == ["a before request", "a asks", "a asked", "a after request"]
+    assert log == ["a before run", "a before request", "a asks", "a asked", "a after request", "a after run"]

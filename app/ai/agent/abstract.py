@@ -167,7 +167,10 @@ class AbstractAgent(Generic[AgentDepsT, OutputDataT], ABC):
         self._infer_name(inspect.currentframe(), options)
         async with self.iter(user_prompt, output_type=output_type, **options) as run:
             run.ctx.deps.event_stream_handler = event_stream_handler or self.event_stream_handler
-            return await run.to_end()
+            await run.to_end()
+        # Hooks of the run may have changed its result when the block ended.
+        assert run.result is not None, "a run that has ended has a result"
+        return run.result
 
     @overload
     def run_sync(

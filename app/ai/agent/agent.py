@@ -17,6 +17,7 @@ from typing_extensions import Unpack, deprecated
 
 from app.ai.agent.abstract import AbstractAgent, RunOutputDataT
 from app.ai.agent.budgets import agent_budgets
+from app.ai.agent.capabilities import AgentCapabilities
 from app.ai.agent.old_options import (
     OldAgentOptions,
     capabilities_of_old_options,
@@ -133,11 +134,10 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
         self.dynamic_prompt_functions: dict[str, Callable[..., Any]] = {}
         self.function_toolset = self.make_function_toolset(tools)
         added = [*(capabilities or ()), *capabilities_of_old_options(old)]
-        self._root_capability = CombinedCapability[Any]([as_capability(capability) for capability in added])
+        self._capabilities = AgentCapabilities([as_capability(capability) for capability in added])
         self.native_tools: list[AgentNativeTool[Any]] = list(old.get("builtin_tools", ()))
         given = [*(toolsets or ()), *old.get("mcp_servers", ())]
-        of_capabilities = [capability.get_toolset() for capability in self.root_capability.capabilities]
-        self._user_toolsets = [as_toolset(toolset) for toolset in (*given, *of_capabilities) if toolset is not None]
+        self._user_toolsets = [as_toolset(toolset) for toolset in given]
         self._overrides: ContextVar[OverrideOptions[Any]] = ContextVar("agent_overrides")
         # Connections belong to an event loop, and an agent defined in a module may serve several.
         self._opened: WeakKeyDictionary[AbstractEventLoop, _Opened] = WeakKeyDictionary()
@@ -220,14 +220,19 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
         return self._event_stream_handler
 
     @property
-    def root_capability(self) -> CombinedCapability[AgentDepsT]:
-        return self._root_capability
-
-    @property
     def toolsets(self) -> Sequence[AbstractToolset[AgentDepsT]]:
         overrides = self.overrides
         own = self.make_function_toolset(overrides["tools"]) if "tools" in overrides else self.function_toolset
-        return [own, *overrides.get("toolsets", self._user_toolsets)]
+        return [own, *overrides.get("toolsets", [*self._user_toolsets, *self.capabilities.toolsets])]
+
+    @property
+    def capabilities(self) -> AgentCapabilities:
+        """The agent's capabilities and their toolsets."""
+        return self.overrides.get("_capabilities", self._capabilities)
+
+    @property
+    def root_capability(self) -> CombinedCapability[AgentDepsT]:
+        return self.capabilities.root
 
     @property
     def overrides(self) -> OverrideOptions[Any]:

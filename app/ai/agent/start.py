@@ -12,6 +12,7 @@ from app.ai.agent.options import OverrideOptions, RunOptions
 from app.ai.callbacks import resolve
 from app.ai.capabilities.combined import CombinedCapability, as_capability
 from app.ai.capabilities.hooked import with_hooks
+from app.ai.capabilities.lifecycle import TOOL_EXECUTE_HOOKS
 from app.ai.capture import take_captured_messages
 from app.ai.concurrency import get_concurrency_context
 from app.ai.exceptions import UserError
@@ -26,6 +27,7 @@ from app.ai.output_schema import OutputSchema, output_schema
 from app.ai.pending import PendingMessages
 from app.ai.prompt_node import UserPromptNode
 from app.ai.run import AgentRun
+from app.ai.run_hooks import run_hooks
 from app.ai.run_state import AgentModelSettings, GraphAgentDeps, GraphAgentState, RunState, build_run_context
 from app.ai.settings import ToolChoice
 from app.ai.steps import Steps, current_steps
@@ -37,8 +39,6 @@ if TYPE_CHECKING:
     from app.ai.agent.agent import Agent
     from app.ai.instrumentation.settings import InstrumentationSettings
 
-
-_TOOL_HOOKS = ("before_tool_execute", "after_tool_execute", "wrap_tool_execute", "on_tool_execute_error")
 
 _NO_ENQUEUE = (
     "A durable run cannot enqueue messages from inside a recorded step: after a crash they would be lost. "
@@ -81,7 +81,7 @@ async def _started(
     await refresh_metadata()
     await _settle_capabilities(agent, run, options)
     async with await _run_toolset(agent, run, options) as toolset:
-        deps.tool_manager = replace(deps.tool_manager, toolset=toolset)
+        deps.tool_manager = replace(deps.tool_manager, toolset=toolset, capability=deps.capability)
         first = UserPromptNode[Any, Any](
             user_prompt,
             deferred_tool_results=options.get("deferred_tool_results"),
@@ -92,7 +92,8 @@ async def _started(
         )
         started = AgentRun[Any, Any](run, first, refresh_metadata)
         with _observed(started, agent.instrumentation):
-            yield started
+            async with run_hooks(started):
+                yield started
 
 
 def _observed(run: AgentRun[Any, Any], settings: InstrumentationSettings | None) -> AbstractContextManager[None]:
@@ -163,10 +164,9 @@ async def _settle_capabilities(agent: Agent[Any, Any], run: RunState, options: R
     """Let the capabilities of the run add their instructions and settings."""
     deps, overrides = run.deps, agent.overrides
     extra = [as_capability(capability) for capability in options.get("capabilities") or ()]
-    if not (agent.root_capability.capabilities or extra):
-        return
     configured = CombinedCapability[Any]([*agent.root_capability.capabilities, *extra])
-    deps.capability = await configured.for_run(build_run_context(run))
+    if configured.capabilities:
+        deps.capability = await configured.for_run(build_run_context(run))
     added = deps.capability.capabilities
     if "instructions" not in overrides:
         deps.instructions = _instructions(agent, options, overrides, [item.get_instructions() for item in added])
@@ -244,11 +244,11 @@ async def _metadata(agent: Agent[Any, Any], run: RunState, options: RunOptions[A
 async def _run_toolset(agent: Agent[Any, Any], run: RunState, options: RunOptions[Any]) -> AbstractToolset[Any]:
     steps, capability = run.deps.steps, run.deps.capability
     extra = [] if "toolsets" in agent.overrides else [*(options.get("toolsets") or ()), *_added_toolsets(agent, run)]
-    combined: AbstractToolset[Any] = CombinedToolset([*agent.toolsets, *extra])
-    for item in reversed(capability.capabilities):
-        combined = item.get_wrapper_toolset(combined) or combined
-    toolset = await combined.for_run(build_run_context(run))
-    if any(map(capability.overrides, _TOOL_HOOKS)):
+    gone = agent.capabilities.toolsets_without(capability.capabilities)
+    own = [toolset for toolset in agent.toolsets if not any(toolset is other for other in gone)]
+    combined: AbstractToolset[Any] = CombinedToolset([*own, *extra])
+    toolset = await capability.get_wrapper_toolset(combined).for_run(build_run_context(run))
+    if capability.overrides(*TOOL_EXECUTE_HOOKS):
         toolset = with_hooks(toolset, capability, recorded=steps.records)
     toolset = steps.wrap_toolset(toolset)
     if (settings := agent.instrumentation) is not None:
@@ -266,5 +266,6 @@ async def _run_toolset(agent: Agent[Any, Any], run: RunState, options: RunOption
 def _added_toolsets(agent: Agent[Any, Any], run: RunState) -> list[AbstractToolset[Any]]:
     """The toolsets of capabilities that are not known before the run."""
     known = agent.root_capability.capabilities
-    added = [item.get_toolset() for item in run.deps.capability.capabilities if item not in known]
+    fresh = [item for item in run.deps.capability.capabilities if not any(item is other for other in known)]
+    added = [item.get_toolset() for item in fresh]
     return [as_toolset(toolset) for toolset in added if toolset is not None]

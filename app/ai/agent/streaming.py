@@ -30,19 +30,17 @@ async def stream_run(
         while not isinstance(node := run.next_node, End):
             if isinstance(node, ModelRequestNode):
                 async with node.stream(run.ctx) as stream:
-                    if await _read_until_result(run, stream, handler):
+                    if await _read_until_result(run, stream):
                         yield _streamed_result(run, node, stream)
                         return
             await run.next(node)
         yield StreamedRunResult(run)
 
 
-async def _read_until_result(
-    run: AgentRun[Any, Any], stream: AgentStream[Any, Any], handler: EventStreamHandler[Any] | None
-) -> bool:
+async def _read_until_result(run: AgentRun[Any, Any], stream: AgentStream[Any, Any]) -> bool:
     events = _until_result(stream)
-    if handler is not None:
-        await handler(build_run_context(run.ctx), events)
+    if (reader := run.ctx.deps.event_reader) is not None:
+        await reader(build_run_context(run.ctx), events)
     await drain(events)
     return stream.raw_response.final_result_event is not None
 

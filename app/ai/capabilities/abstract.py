@@ -2,33 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 
+from pydantic import ValidationError
+
+from app.ai.exceptions import ModelRetry
 from app.ai.models.request_context import ModelRequestContext
 from app.ai.run_context import AgentDepsT, RunContext
 
 if TYPE_CHECKING:
+    from app.ai.capabilities.ordering import CapabilityOrdering
+    from app.ai.capabilities.ready_made import PrefixTools
     from app.ai.deferred import DeferredToolRequests, DeferredToolResults
+    from app.ai.graph import End
     from app.ai.instructions import AgentInstructions
-    from app.ai.messages import ModelResponse, ToolCallPart
+    from app.ai.messages import AgentStreamEvent, ModelResponse, ToolCallPart
+    from app.ai.native_tools import AgentNativeTool
+    from app.ai.output import OutputContext
+    from app.ai.prompt_node import AgentRunNode
+    from app.ai.result import FinalResult
     from app.ai.run import AgentRunResult
     from app.ai.run_state import AgentModelSettings
     from app.ai.tools import ToolDefinition
     from app.ai.toolsets import AbstractToolset, AgentToolset
 
+AgentNode: TypeAlias = "AgentRunNode[AgentDepsT, Any]"
+"""A node of the agent loop."""
+NodeResult: TypeAlias = "AgentRunNode[AgentDepsT, Any] | End[FinalResult[Any]]"
+"""What a node gives: the node after it, or the end."""
+RawToolArgs: TypeAlias = str | dict[str, Any]
+"""The arguments of a call as the model sent them."""
+ValidatedToolArgs: TypeAlias = dict[str, Any]
+"""The arguments of a call as the tool gets them."""
+RawOutput: TypeAlias = str | dict[str, Any]
+"""An output as the model sent it: a text, or the arguments of an output tool."""
+
 WrapRunHandler: TypeAlias = "Callable[[], Awaitable[AgentRunResult[Any]]]"
+WrapNodeRunHandler: TypeAlias = "Callable[[AgentNode[AgentDepsT]], Awaitable[NodeResult[AgentDepsT]]]"
 WrapModelRequestHandler: TypeAlias = "Callable[[ModelRequestContext], Awaitable[ModelResponse]]"
-WrapToolExecuteHandler: TypeAlias = Callable[[dict[str, Any]], Awaitable[Any]]
+WrapToolValidateHandler: TypeAlias = Callable[[RawToolArgs], Awaitable[ValidatedToolArgs]]
+WrapToolExecuteHandler: TypeAlias = Callable[[ValidatedToolArgs], Awaitable[Any]]
+WrapOutputValidateHandler: TypeAlias = Callable[[RawOutput], Awaitable[Any]]
+WrapOutputProcessHandler: TypeAlias = Callable[[Any], Awaitable[Any]]
 
 
 class AbstractCapability(Generic[AgentDepsT]):
     """Something that can be given to an agent: instructions, settings, tools, and hooks. Override what you need.
 
-    `before` hooks run in the order of the capabilities, `after` and `on_error` hooks in reverse; the first capability
-    wraps all others. In a durable run, hooks of model requests and of function tools are part of the recorded step;
-    hooks of runs and of MCP tools run again when a run is recovered.
+    Hooks stand around seven points: `run`, `node_run`, `model_request`, `tool_validate`, `tool_execute`,
+    `output_validate` and `output_process`. At each, `before` changes what goes in, `wrap` stands around it, `on_error`
+    may answer what failed (or raise), `after` changes what comes out. `before` hooks run in the order of the
+    capabilities, `after` and `on_error` hooks in reverse; the first capability wraps all others.
+
+    In a durable run, hooks of model requests and of function tools are part of the recorded step; all others run
+    again when a run is recovered, so they may depend on nothing but what they are given.
     """
+
+    @classmethod
+    def get_serialization_name(cls) -> str | None:
+        """The name in agent specs; None for a capability that cannot be written down."""
+        return cls.__name__
+
+    @classmethod
+    def from_spec(cls, *args: Any, **kwargs: Any) -> AbstractCapability[Any]:
+        """The capability with the arguments of an agent spec."""
+        return cls(*args, **kwargs)
+
+    def apply(self, visitor: Callable[[AbstractCapability[AgentDepsT]], None]) -> None:
+        """Visit the capability, or those that it holds."""
+        visitor(self)
+
+    def get_ordering(self) -> CapabilityOrdering | None:
+        """Where it wants to stand among the others; None leaves it where it was listed."""
+        return None
+
+    @property
+    def has_wrap_node_run(self) -> bool:
+        """Whether it has a hook around nodes."""
+        return self.overrides("wrap_node_run")
+
+    @property
+    def has_wrap_run_event_stream(self) -> bool:
+        """Whether it wants to see the events of runs, also when nobody else reads them."""
+        return self.overrides("wrap_run_event_stream")
+
+    def overrides(self, *hooks: str) -> bool:
+        """Whether it has any of these hooks."""
+        return any(getattr(type(self), hook) is not getattr(AbstractCapability, hook) for hook in hooks)
 
     async def for_run(self, ctx: RunContext[AgentDepsT]) -> AbstractCapability[AgentDepsT]:
         """The capability for one run, for those that keep state."""
@@ -46,25 +107,31 @@ class AbstractCapability(Generic[AgentDepsT]):
         """A toolset beside the agent's."""
         return None
 
-    def get_native_tools(self) -> Sequence[Any]:
-        """Tools of the provider that the model may use."""
-        return ()
+    def get_native_tools(self) -> Sequence[AgentNativeTool[AgentDepsT]]:
+        """Tools of the provider that the model may use, or functions that choose one for each request."""
+        return []
 
     def get_wrapper_toolset(self, toolset: AbstractToolset[AgentDepsT]) -> AbstractToolset[AgentDepsT] | None:
         """Something around all toolsets of the run; None leaves them as they are."""
         return None
 
-    async def prepare_tools(
-        self, ctx: RunContext[AgentDepsT], tool_defs: list[ToolDefinition]
-    ) -> list[ToolDefinition] | None:
+    def prefix_tools(self, prefix: str) -> PrefixTools[AgentDepsT]:
+        """The same with a prefix before the names of its tools."""
+        from app.ai.capabilities.ready_made import PrefixTools  # a capability itself
+
+        return PrefixTools(wrapped=self, prefix=prefix)
+
+    async def prepare_tools(self, ctx: RunContext[AgentDepsT], tool_defs: list[ToolDefinition]) -> list[ToolDefinition]:
         """Change or drop the definitions of the function tools, at each step."""
         return tool_defs
 
     async def prepare_output_tools(
         self, ctx: RunContext[AgentDepsT], tool_defs: list[ToolDefinition]
-    ) -> list[ToolDefinition] | None:
+    ) -> list[ToolDefinition]:
         """Change or drop the definitions of the output tools, at each step."""
         return tool_defs
+
+    # The run
 
     async def before_run(self, ctx: RunContext[AgentDepsT]) -> None:
         """Before the first node of `run`."""
@@ -80,6 +147,44 @@ class AbstractCapability(Generic[AgentDepsT]):
     async def on_run_error(self, ctx: RunContext[AgentDepsT], *, error: BaseException) -> AgentRunResult[Any]:
         """When `run` failed: raise, or give a result."""
         raise error
+
+    # A node
+
+    async def before_node_run(
+        self, ctx: RunContext[AgentDepsT], *, node: AgentNode[AgentDepsT]
+    ) -> AgentNode[AgentDepsT]:
+        """Before a node that `run` or `AgentRun.next` runs; another node may be run instead."""
+        return node
+
+    async def after_node_run(
+        self, ctx: RunContext[AgentDepsT], *, node: AgentNode[AgentDepsT], result: NodeResult[AgentDepsT]
+    ) -> NodeResult[AgentDepsT]:
+        """After a node: the run may go on elsewhere."""
+        return result
+
+    async def wrap_node_run(
+        self,
+        ctx: RunContext[AgentDepsT],
+        *,
+        node: AgentNode[AgentDepsT],
+        handler: WrapNodeRunHandler[AgentDepsT],
+    ) -> NodeResult[AgentDepsT]:
+        """Around a node."""
+        return await handler(node)
+
+    async def on_node_run_error(
+        self, ctx: RunContext[AgentDepsT], *, node: AgentNode[AgentDepsT], error: Exception
+    ) -> NodeResult[AgentDepsT]:
+        """When a node failed: raise, or say where the run goes on."""
+        raise error
+
+    def wrap_run_event_stream(
+        self, ctx: RunContext[AgentDepsT], *, stream: AsyncIterable[AgentStreamEvent]
+    ) -> AsyncIterable[AgentStreamEvent]:
+        """Around the events of one model response, or of the tool calls after it."""
+        return stream
+
+    # A request to the model
 
     async def before_model_request(
         self, ctx: RunContext[AgentDepsT], request_context: ModelRequestContext
@@ -109,14 +214,47 @@ class AbstractCapability(Generic[AgentDepsT]):
         """When a request failed: raise, or give a response."""
         raise error
 
-    async def before_tool_execute(
+    # A call of a tool, which is not an output tool
+
+    async def before_tool_validate(
+        self, ctx: RunContext[AgentDepsT], *, call: ToolCallPart, tool_def: ToolDefinition, args: RawToolArgs
+    ) -> RawToolArgs:
+        """Change the arguments as the model sent them. `SkipToolValidation` gives valid ones."""
+        return args
+
+    async def after_tool_validate(
+        self, ctx: RunContext[AgentDepsT], *, call: ToolCallPart, tool_def: ToolDefinition, args: ValidatedToolArgs
+    ) -> ValidatedToolArgs:
+        """Change the valid arguments."""
+        return args
+
+    async def wrap_tool_validate(
         self,
         ctx: RunContext[AgentDepsT],
         *,
         call: ToolCallPart,
         tool_def: ToolDefinition,
-        args: dict[str, Any],
-    ) -> dict[str, Any]:
+        args: RawToolArgs,
+        handler: WrapToolValidateHandler,
+    ) -> ValidatedToolArgs:
+        """Around the validation of arguments."""
+        return await handler(args)
+
+    async def on_tool_validate_error(
+        self,
+        ctx: RunContext[AgentDepsT],
+        *,
+        call: ToolCallPart,
+        tool_def: ToolDefinition,
+        args: RawToolArgs,
+        error: ValidationError | ModelRetry,
+    ) -> ValidatedToolArgs:
+        """When arguments are not valid: raise, or give valid ones."""
+        raise error
+
+    async def before_tool_execute(
+        self, ctx: RunContext[AgentDepsT], *, call: ToolCallPart, tool_def: ToolDefinition, args: ValidatedToolArgs
+    ) -> ValidatedToolArgs:
         """Change the validated arguments. `SkipToolExecution` gives a result without calling the tool."""
         return args
 
@@ -126,7 +264,7 @@ class AbstractCapability(Generic[AgentDepsT]):
         *,
         call: ToolCallPart,
         tool_def: ToolDefinition,
-        args: dict[str, Any],
+        args: ValidatedToolArgs,
         result: Any,
     ) -> Any:
         """Change the result."""
@@ -138,7 +276,7 @@ class AbstractCapability(Generic[AgentDepsT]):
         *,
         call: ToolCallPart,
         tool_def: ToolDefinition,
-        args: dict[str, Any],
+        args: ValidatedToolArgs,
         handler: WrapToolExecuteHandler,
     ) -> Any:
         """Around the call of a tool."""
@@ -150,10 +288,75 @@ class AbstractCapability(Generic[AgentDepsT]):
         *,
         call: ToolCallPart,
         tool_def: ToolDefinition,
-        args: dict[str, Any],
+        args: ValidatedToolArgs,
         error: Exception,
     ) -> Any:
         """When a tool failed: raise, or give a result."""
+        raise error
+
+    # An output
+
+    async def before_output_validate(
+        self, ctx: RunContext[AgentDepsT], *, output_context: OutputContext, output: RawOutput
+    ) -> RawOutput:
+        """Change an output as the model sent it. Plain texts and images are not validated."""
+        return output
+
+    async def after_output_validate(
+        self, ctx: RunContext[AgentDepsT], *, output_context: OutputContext, output: Any
+    ) -> Any:
+        """Change the valid output."""
+        return output
+
+    async def wrap_output_validate(
+        self,
+        ctx: RunContext[AgentDepsT],
+        *,
+        output_context: OutputContext,
+        output: RawOutput,
+        handler: WrapOutputValidateHandler,
+    ) -> Any:
+        """Around the validation of an output."""
+        return await handler(output)
+
+    async def on_output_validate_error(
+        self,
+        ctx: RunContext[AgentDepsT],
+        *,
+        output_context: OutputContext,
+        output: RawOutput,
+        error: ValidationError | ModelRetry,
+    ) -> Any:
+        """When an output is not valid: raise, or give a valid one."""
+        raise error
+
+    async def before_output_process(
+        self, ctx: RunContext[AgentDepsT], *, output_context: OutputContext, output: Any
+    ) -> Any:
+        """Change the output before output functions and validators see it."""
+        return output
+
+    async def after_output_process(
+        self, ctx: RunContext[AgentDepsT], *, output_context: OutputContext, output: Any
+    ) -> Any:
+        """Change the output that the run will have."""
+        return output
+
+    async def wrap_output_process(
+        self,
+        ctx: RunContext[AgentDepsT],
+        *,
+        output_context: OutputContext,
+        output: Any,
+        handler: WrapOutputProcessHandler,
+    ) -> Any:
+        """Around output functions and validators."""
+        return await handler(output)
+
+    async def on_output_process_error(
+        self, ctx: RunContext[AgentDepsT], *, output_context: OutputContext, output: Any, error: Exception
+    ) -> Any:
+        """When an output function or validator failed: raise, or give an output."""
         raise error
 
     async def handle_deferred_tool_calls(

@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from app.ai.callbacks import resolve
 from app.ai.capabilities.abstract import AbstractCapability, AgentCapability, CapabilityFunc
+from app.ai.capabilities.ordering import in_order
 from app.ai.deferred import DeferredToolRequests, DeferredToolResults
-from app.ai.exceptions import (
-    ApprovalRequired,
-    CallDeferred,
-    ModelRetry,
-    SkipModelRequest,
-    SkipToolExecution,
-    ToolRetryError,
-)
 from app.ai.run_context import AgentDepsT, RunContext
 
 if TYPE_CHECKING:
-    from app.ai.messages import ModelResponse, ToolCallPart
+    from app.ai.messages import AgentStreamEvent
     from app.ai.models.request_context import ModelRequestContext
-    from app.ai.run import AgentRunResult
+    from app.ai.native_tools import AgentNativeTool
     from app.ai.tools import ToolDefinition
+    from app.ai.toolsets import AbstractToolset
 
 
 @dataclass
-class ChosenCapability(AbstractCapability[AgentDepsT]):
+class DynamicCapability(AbstractCapability[AgentDepsT]):
     """A capability that a function chooses when a run starts."""
 
-    choose: CapabilityFunc[AgentDepsT]
+    capability_func: CapabilityFunc[AgentDepsT]
+
+    @classmethod
+    def get_serialization_name(cls) -> str | None:
+        return None
 
     async def for_run(self, ctx: RunContext[AgentDepsT]) -> AbstractCapability[AgentDepsT]:
-        chosen = await resolve(self.choose(ctx))
+        chosen = await resolve(self.capability_func(ctx))
         return AbstractCapability() if chosen is None else await chosen.for_run(ctx)
 
 
@@ -42,7 +40,7 @@ def as_capability(capability: AgentCapability[Any]) -> AbstractCapability[Any]:
     """A capability, also of a function that chooses one."""
     if isinstance(capability, AbstractCapability):
         return cast("AbstractCapability[Any]", capability)
-    return ChosenCapability(capability)
+    return DynamicCapability(capability)
 
 
 @dataclass
@@ -51,42 +49,104 @@ class CombinedCapability(AbstractCapability[AgentDepsT]):
 
     capabilities: Sequence[AbstractCapability[AgentDepsT]] = field(default_factory=list[AbstractCapability[AgentDepsT]])
 
-    async def for_run(self, ctx: RunContext[AgentDepsT]) -> CombinedCapability[AgentDepsT]:
-        return CombinedCapability([await capability.for_run(ctx) for capability in self.capabilities])
+    def __post_init__(self) -> None:
+        self.capabilities = in_order([*_flat(self.capabilities)])
 
-    def overrides(self, hook: str) -> bool:
-        """Whether any capability has this hook."""
-        own = getattr(AbstractCapability, hook)
-        return any(getattr(type(capability), hook) is not own for capability in self.capabilities)
+    @classmethod
+    def get_serialization_name(cls) -> str | None:
+        return None
+
+    def apply(self, visitor: Callable[[AbstractCapability[AgentDepsT]], None]) -> None:
+        for capability in self.capabilities:
+            capability.apply(visitor)
+
+    def overrides(self, *hooks: str) -> bool:
+        return any(capability.overrides(*hooks) for capability in self.capabilities)
+
+    @property
+    def has_wrap_node_run(self) -> bool:
+        return any(capability.has_wrap_node_run for capability in self.capabilities)
+
+    @property
+    def has_wrap_run_event_stream(self) -> bool:
+        return any(capability.has_wrap_run_event_stream for capability in self.capabilities)
+
+    async def for_run(self, ctx: RunContext[AgentDepsT]) -> CombinedCapability[AgentDepsT]:
+        own = [await capability.for_run(ctx) for capability in self.capabilities]
+        unchanged = all(new is old for new, old in zip(own, self.capabilities, strict=True))
+        return self if unchanged else CombinedCapability(own)
+
+    def get_instructions(self) -> Any:
+        from app.ai.instructions import Instructions  # brings the messages of a run
+
+        gathered = Instructions.of(*(capability.get_instructions() for capability in self.capabilities))
+        return [*gathered.literals, *gathered.functions] or None
+
+    def get_model_settings(self) -> Any:
+        from app.ai.run_state import merged_settings  # brings all parts of a run
+
+        layers = [layer for capability in self.capabilities if (layer := capability.get_model_settings()) is not None]
+        return partial(merged_settings, layers) if layers else None
+
+    def get_toolset(self) -> AbstractToolset[AgentDepsT] | None:
+        from app.ai.toolsets import CombinedToolset, as_toolset  # they know of runs
+
+        added = [toolset for capability in self.capabilities if (toolset := capability.get_toolset()) is not None]
+        return CombinedToolset([as_toolset(toolset) for toolset in added]) if added else None
+
+    def get_native_tools(self) -> Sequence[AgentNativeTool[AgentDepsT]]:
+        return [tool for capability in self.capabilities for tool in capability.get_native_tools()]
+
+    def get_wrapper_toolset(self, toolset: AbstractToolset[AgentDepsT]) -> AbstractToolset[AgentDepsT]:
+        for capability in reversed(self.capabilities):
+            toolset = capability.get_wrapper_toolset(toolset) or toolset
+        return toolset
 
     async def prepare_tools(self, ctx: RunContext[AgentDepsT], tool_defs: list[ToolDefinition]) -> list[ToolDefinition]:
         for capability in self.capabilities:
-            tool_defs = await capability.prepare_tools(ctx, tool_defs) or []
+            tool_defs = await capability.prepare_tools(ctx, tool_defs)
         return tool_defs
 
     async def prepare_output_tools(
         self, ctx: RunContext[AgentDepsT], tool_defs: list[ToolDefinition]
     ) -> list[ToolDefinition]:
         for capability in self.capabilities:
-            tool_defs = await capability.prepare_output_tools(ctx, tool_defs) or []
+            tool_defs = await capability.prepare_output_tools(ctx, tool_defs)
         return tool_defs
 
-    async def run(
-        self, ctx: RunContext[AgentDepsT], body: Callable[[], Awaitable[AgentRunResult[Any]]]
-    ) -> AgentRunResult[Any]:
-        """A whole run, with its hooks."""
+    async def before_run(self, ctx: RunContext[AgentDepsT]) -> None:
         for capability in self.capabilities:
             await capability.before_run(ctx)
-        handler = body
+
+    async def after_run(self, ctx: RunContext[AgentDepsT], *, result: Any) -> Any:
+        return await self._after("after_run", ctx, "result", result)
+
+    async def wrap_run(self, ctx: RunContext[AgentDepsT], *, handler: Any) -> Any:
         for capability in reversed(self.capabilities):
             handler = partial(capability.wrap_run, ctx, handler=handler)
-        try:
-            result = await handler()
-        except Exception as error:
-            result = await self._recover(error, "on_run_error", ctx)
+        return await handler()
+
+    async def on_run_error(self, ctx: RunContext[AgentDepsT], *, error: BaseException) -> Any:
+        return await self._recover("on_run_error", ctx, error)
+
+    async def before_node_run(self, ctx: RunContext[AgentDepsT], *, node: Any) -> Any:
+        return await self._before("before_node_run", ctx, "node", node)
+
+    async def after_node_run(self, ctx: RunContext[AgentDepsT], *, node: Any, result: Any) -> Any:
+        return await self._after("after_node_run", ctx, "result", result, node=node)
+
+    async def wrap_node_run(self, ctx: RunContext[AgentDepsT], *, node: Any, handler: Any) -> Any:
+        return await self._wrap("wrap_node_run", ctx, "node", handler)(node)
+
+    async def on_node_run_error(self, ctx: RunContext[AgentDepsT], *, node: Any, error: Exception) -> Any:
+        return await self._recover("on_node_run_error", ctx, error, node=node)
+
+    def wrap_run_event_stream(
+        self, ctx: RunContext[AgentDepsT], *, stream: AsyncIterable[AgentStreamEvent]
+    ) -> AsyncIterable[AgentStreamEvent]:
         for capability in reversed(self.capabilities):
-            result = await capability.after_run(ctx, result=result)
-        return result
+            stream = capability.wrap_run_event_stream(ctx, stream=stream)
+        return stream
 
     async def before_model_request(
         self, ctx: RunContext[AgentDepsT], request_context: ModelRequestContext
@@ -95,74 +155,64 @@ class CombinedCapability(AbstractCapability[AgentDepsT]):
             request_context = await capability.before_model_request(ctx, request_context)
         return request_context
 
-    async def request_model(
-        self,
-        ctx: RunContext[AgentDepsT],
-        request_context: ModelRequestContext,
-        ask: Callable[[ModelRequestContext], Awaitable[ModelResponse]],
-    ) -> tuple[ModelResponse, ModelRetry | None]:
-        """A request with the hooks around and after it. With `ModelRetry`, the response is not good enough."""
-        answered: list[ModelResponse] = []
+    async def after_model_request(self, ctx: RunContext[AgentDepsT], *, response: Any, **about: Any) -> Any:
+        return await self._after("after_model_request", ctx, "response", response, **about)
 
-        async def innermost(context: ModelRequestContext) -> ModelResponse:
-            answered.append(await ask(context))
-            return answered[-1]
+    async def wrap_model_request(self, ctx: RunContext[AgentDepsT], *, request_context: Any, handler: Any) -> Any:
+        return await self._wrap("wrap_model_request", ctx, "request_context", handler)(request_context)
 
-        try:
-            try:
-                response = await self._wrapped_request(ctx, request_context, innermost)
-            except SkipModelRequest as skip:
-                return skip.response, None
-            except ModelRetry:
-                raise
-            except Exception as error:
-                response = await self._recover(error, "on_model_request_error", ctx, request_context=request_context)
-            answered.append(response)
-            for capability in reversed(self.capabilities):
-                response = await capability.after_model_request(ctx, request_context=request_context, response=response)
-        except ModelRetry as retry:
-            if not answered:
-                raise
-            return answered[-1], retry
-        return response, None
+    async def on_model_request_error(self, ctx: RunContext[AgentDepsT], *, error: Exception, **about: Any) -> Any:
+        return await self._recover("on_model_request_error", ctx, error, **about)
 
-    async def _wrapped_request(
-        self,
-        ctx: RunContext[AgentDepsT],
-        request_context: ModelRequestContext,
-        handler: Callable[[ModelRequestContext], Awaitable[ModelResponse]],
-    ) -> ModelResponse:
-        for capability in reversed(self.capabilities):
-            handler = _with_request_hook(capability, ctx, handler)
-        return await handler(request_context)
+    async def before_tool_validate(self, ctx: RunContext[AgentDepsT], *, args: Any, **about: Any) -> Any:
+        return await self._before("before_tool_validate", ctx, "args", args, **about)
 
-    async def execute_tool(
-        self,
-        ctx: RunContext[AgentDepsT],
-        call: ToolCallPart,
-        tool_def: ToolDefinition,
-        args: dict[str, Any],
-        execute: Callable[[dict[str, Any]], Awaitable[Any]],
+    async def after_tool_validate(self, ctx: RunContext[AgentDepsT], *, args: Any, **about: Any) -> Any:
+        return await self._after("after_tool_validate", ctx, "args", args, **about)
+
+    async def wrap_tool_validate(self, ctx: RunContext[AgentDepsT], *, args: Any, handler: Any, **about: Any) -> Any:
+        return await self._wrap("wrap_tool_validate", ctx, "args", handler, **about)(args)
+
+    async def on_tool_validate_error(self, ctx: RunContext[AgentDepsT], *, error: Exception, **about: Any) -> Any:
+        return await self._recover("on_tool_validate_error", ctx, error, **about)
+
+    async def before_tool_execute(self, ctx: RunContext[AgentDepsT], *, args: Any, **about: Any) -> Any:
+        return await self._before("before_tool_execute", ctx, "args", args, **about)
+
+    async def after_tool_execute(self, ctx: RunContext[AgentDepsT], *, result: Any, **about: Any) -> Any:
+        return await self._after("after_tool_execute", ctx, "result", result, **about)
+
+    async def wrap_tool_execute(self, ctx: RunContext[AgentDepsT], *, args: Any, handler: Any, **about: Any) -> Any:
+        return await self._wrap("wrap_tool_execute", ctx, "args", handler, **about)(args)
+
+    async def on_tool_execute_error(self, ctx: RunContext[AgentDepsT], *, error: Exception, **about: Any) -> Any:
+        return await self._recover("on_tool_execute_error", ctx, error, **about)
+
+    async def before_output_validate(self, ctx: RunContext[AgentDepsT], *, output: Any, **about: Any) -> Any:
+        return await self._before("before_output_validate", ctx, "output", output, **about)
+
+    async def after_output_validate(self, ctx: RunContext[AgentDepsT], *, output: Any, **about: Any) -> Any:
+        return await self._after("after_output_validate", ctx, "output", output, **about)
+
+    async def wrap_output_validate(
+        self, ctx: RunContext[AgentDepsT], *, output: Any, handler: Any, **about: Any
     ) -> Any:
-        """A call of a tool, with its hooks."""
-        about: dict[str, Any] = {"call": call, "tool_def": tool_def}
-        try:
-            for capability in self.capabilities:
-                args = await capability.before_tool_execute(ctx, **about, args=args)
-            handler = execute
-            for capability in reversed(self.capabilities):
-                handler = _with_tool_hook(capability, ctx, about, handler)
-            try:
-                result = await handler(args)
-            except (ModelRetry, ToolRetryError, CallDeferred, ApprovalRequired, SkipToolExecution):
-                raise
-            except Exception as error:
-                result = await self._recover(error, "on_tool_execute_error", ctx, **about, args=args)
-        except SkipToolExecution as skip:
-            return skip.result
-        for capability in reversed(self.capabilities):
-            result = await capability.after_tool_execute(ctx, **about, args=args, result=result)
-        return result
+        return await self._wrap("wrap_output_validate", ctx, "output", handler, **about)(output)
+
+    async def on_output_validate_error(self, ctx: RunContext[AgentDepsT], *, error: Exception, **about: Any) -> Any:
+        return await self._recover("on_output_validate_error", ctx, error, **about)
+
+    async def before_output_process(self, ctx: RunContext[AgentDepsT], *, output: Any, **about: Any) -> Any:
+        return await self._before("before_output_process", ctx, "output", output, **about)
+
+    async def after_output_process(self, ctx: RunContext[AgentDepsT], *, output: Any, **about: Any) -> Any:
+        return await self._after("after_output_process", ctx, "output", output, **about)
+
+    async def wrap_output_process(self, ctx: RunContext[AgentDepsT], *, output: Any, handler: Any, **about: Any) -> Any:
+        return await self._wrap("wrap_output_process", ctx, "output", handler, **about)(output)
+
+    async def on_output_process_error(self, ctx: RunContext[AgentDepsT], *, error: Exception, **about: Any) -> Any:
+        return await self._recover("on_output_process_error", ctx, error, **about)
 
     async def handle_deferred_tool_calls(
         self, ctx: RunContext[AgentDepsT], *, requests: DeferredToolRequests
@@ -178,7 +228,22 @@ class CombinedCapability(AbstractCapability[AgentDepsT]):
                 open_requests = open_requests.remaining(results)
         return gathered if gathered.calls or gathered.approvals else None
 
-    async def _recover(self, error: Exception, hook: str, ctx: RunContext[AgentDepsT], **about: Any) -> Any:
+    async def _before(self, hook: str, ctx: RunContext[Any], name: str, value: Any, **about: Any) -> Any:
+        for capability in self.capabilities:
+            value = await getattr(capability, hook)(ctx, **about, **{name: value})
+        return value
+
+    async def _after(self, hook: str, ctx: RunContext[Any], name: str, value: Any, **about: Any) -> Any:
+        for capability in reversed(self.capabilities):
+            value = await getattr(capability, hook)(ctx, **about, **{name: value})
+        return value
+
+    def _wrap(self, hook: str, ctx: RunContext[Any], name: str, handler: Any, **about: Any) -> Any:
+        for capability in reversed(self.capabilities):
+            handler = partial(_wrapped, getattr(capability, hook), ctx, name, handler, about)
+        return handler
+
+    async def _recover(self, hook: str, ctx: RunContext[Any], error: BaseException, **about: Any) -> Any:
         """The first answer that a hook has for an error; what a hook raises instead goes to the next one."""
         for capability in reversed(self.capabilities):
             try:
@@ -188,24 +253,14 @@ class CombinedCapability(AbstractCapability[AgentDepsT]):
         raise error
 
 
-def _with_request_hook(
-    capability: AbstractCapability[Any],
-    ctx: RunContext[Any],
-    handler: Callable[[ModelRequestContext], Awaitable[ModelResponse]],
-) -> Callable[[ModelRequestContext], Awaitable[ModelResponse]]:
-    async def wrapped(context: ModelRequestContext) -> ModelResponse:
-        return await capability.wrap_model_request(ctx, request_context=context, handler=handler)
-
-    return wrapped
+async def _wrapped(
+    hook: Callable[..., Awaitable[Any]], ctx: RunContext[Any], name: str, handler: Any, about: Any, value: Any
+) -> Any:
+    return await hook(ctx, **about, **{name: value}, handler=handler)
 
 
-def _with_tool_hook(
-    capability: AbstractCapability[Any],
-    ctx: RunContext[Any],
-    about: dict[str, Any],
-    handler: Callable[[dict[str, Any]], Awaitable[Any]],
-) -> Callable[[dict[str, Any]], Awaitable[Any]]:
-    async def wrapped(args: dict[str, Any]) -> Any:
-        return await capability.wrap_tool_execute(ctx, **about, args=args, handler=handler)
-
-    return wrapped
+def _flat(capabilities: Sequence[AbstractCapability[AgentDepsT]]) -> Sequence[AbstractCapability[AgentDepsT]]:
+    flat: list[AbstractCapability[AgentDepsT]] = []
+    for capability in capabilities:
+        flat += _flat(capability.capabilities) if isinstance(capability, CombinedCapability) else [capability]
+    return flat

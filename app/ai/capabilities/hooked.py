@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from app.ai.capabilities.combined import CombinedCapability
+from app.ai.capabilities.lifecycle import tool_execute
 from app.ai.messages import ToolCallPart
 from app.ai.run_context import AgentDepsT, RunContext
 from app.ai.toolsets import AbstractToolset, ExternalToolset, ToolsetTool, WrapperToolset
@@ -25,8 +26,9 @@ class HookedToolset(WrapperToolset[AgentDepsT]):
         async def execute(args: dict[str, Any]) -> Any:
             return await self.wrapped.call_tool(name, args, ctx, tool)
 
-        call = ToolCallPart(name, tool_args, ctx.tool_call_id or "")
-        return await self.capability.execute_tool(ctx, call, tool.tool_def, tool_args, execute)
+        # A toolset further out may have another name for the tool.
+        call = replace(ctx.tool_call or ToolCallPart(name, tool_args, ctx.tool_call_id or ""), tool_name=name)
+        return await tool_execute(self.capability, ctx, call, tool.tool_def, tool_args, execute)
 
 
 @dataclass

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import inspect
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from app.ai.callbacks import call_user_function, call_with_optional_context
 from app.ai.capabilities.abstract import AbstractCapability, WrapRunHandler
-from app.ai.messages import ModelMessage, ModelRequest, SystemPromptPart
+from app.ai.capabilities.wrapper import WrapperCapability
+from app.ai.event_stream import EventStreamHandler, feed_handler
+from app.ai.messages import AgentStreamEvent, ModelMessage, ModelRequest, SystemPromptPart
 from app.ai.run_context import AgentDepsT, RunContext
 from app.ai.settings import ModelSettings, ThinkingLevel
 from app.ai.threads import use_executor
-from app.ai.toolsets import AbstractToolset, IncludeReturnSchemasToolset, SetMetadataToolset, ToolSelector
+from app.ai.toolsets import (
+    AbstractToolset,
+    IncludeReturnSchemasToolset,
+    SetMetadataToolset,
+    ToolSelector,
+    as_toolset,
+)
 
 if TYPE_CHECKING:
     from app.ai.deferred import DeferredToolRequests, DeferredToolResults
@@ -27,6 +36,12 @@ HistoryProcessor: TypeAlias = (
     | Callable[[RunContext[Any], list[ModelMessage]], list[ModelMessage] | Awaitable[list[ModelMessage]]]
 )
 """Gives the messages to use in place of those it is given, which end in the new request."""
+
+
+EventStreamProcessor: TypeAlias = Callable[
+    [RunContext[AgentDepsT], AsyncIterable[AgentStreamEvent]], AsyncIterator[AgentStreamEvent]
+]
+"""Gives the events that others shall see in place of those it is given."""
 
 
 @dataclass
@@ -48,10 +63,8 @@ class PrepareTools(AbstractCapability[AgentDepsT]):
 
     prepare_func: ToolsPrepareFunc[AgentDepsT]
 
-    async def prepare_tools(
-        self, ctx: RunContext[AgentDepsT], tool_defs: list[ToolDefinition]
-    ) -> list[ToolDefinition] | None:
-        return await call_user_function(self.prepare_func, ctx, tool_defs)
+    async def prepare_tools(self, ctx: RunContext[AgentDepsT], tool_defs: list[ToolDefinition]) -> list[ToolDefinition]:
+        return await call_user_function(self.prepare_func, ctx, tool_defs) or []
 
 
 @dataclass
@@ -62,8 +75,8 @@ class PrepareOutputTools(AbstractCapability[AgentDepsT]):
 
     async def prepare_output_tools(
         self, ctx: RunContext[AgentDepsT], tool_defs: list[ToolDefinition]
-    ) -> list[ToolDefinition] | None:
-        return await call_user_function(self.prepare_func, ctx, tool_defs)
+    ) -> list[ToolDefinition]:
+        return await call_user_function(self.prepare_func, ctx, tool_defs) or []
 
 
 @dataclass
@@ -74,6 +87,48 @@ class Toolset(AbstractCapability[AgentDepsT]):
 
     def get_toolset(self) -> AgentToolset[AgentDepsT]:
         return self.toolset
+
+
+@dataclass
+class PrefixTools(WrapperCapability[AgentDepsT]):
+    """Puts a prefix and an underscore before the names of the tools of a capability."""
+
+    prefix: str = field(kw_only=True)
+
+    @classmethod
+    def from_spec(cls, *, prefix: str, capability: Any) -> PrefixTools[Any]:
+        """`capability` is written as in any agent spec."""
+        return cls(capability, prefix=prefix)
+
+    def get_toolset(self) -> AgentToolset[AgentDepsT] | None:
+        toolset = self.wrapped.get_toolset()
+        return None if toolset is None else as_toolset(toolset).prefixed(self.prefix)
+
+
+@dataclass
+class ProcessEventStream(AbstractCapability[AgentDepsT]):
+    """Lets a function read the events of a run, or as an async generator change them for all others."""
+
+    handler: EventStreamHandler[AgentDepsT] | EventStreamProcessor[AgentDepsT]
+
+    @classmethod
+    def get_serialization_name(cls) -> str | None:
+        return None
+
+    def wrap_run_event_stream(
+        self, ctx: RunContext[AgentDepsT], *, stream: AsyncIterable[AgentStreamEvent]
+    ) -> AsyncIterable[AgentStreamEvent]:
+        handler: Any = self.handler
+        return handler(ctx, stream) if inspect.isasyncgenfunction(handler) else _observed(handler, ctx, stream)
+
+
+async def _observed(
+    handler: EventStreamHandler[Any], ctx: RunContext[Any], stream: AsyncIterable[AgentStreamEvent]
+) -> AsyncIterator[AgentStreamEvent]:
+    async with feed_handler(handler, ctx) as emit:
+        async for event in stream:
+            await emit(event)
+            yield event
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -14,6 +14,7 @@ from app.ai.exceptions import UserError
 from app.ai.messages import InstructionPart, ModelMessage, ModelRequest, ModelResponse
 from app.ai.models.parameters import ModelRequestParameters
 from app.ai.models.streamed_response import StreamedResponse
+from app.ai.native_tools import SUPPORTED_NATIVE_TOOLS, AbstractNativeTool
 from app.ai.profiles import DEFAULT_PROFILE, ModelProfile, ModelProfileSpec
 from app.ai.settings import ModelSettings, ThinkingLevel, merge_model_settings
 from app.ai.tools import RunContext
@@ -108,6 +109,7 @@ class Model(ABC):
         """
         settings = merge_model_settings(self.settings, model_settings)
         parameters = self.customize_request_parameters(model_request_parameters)
+        parameters = self._with_native_or_local_tools(parameters)
         settings, parameters = _resolve_thinking(settings, parameters, self.profile)
         parameters = _resolve_output_mode(parameters, self.profile)
         _refuse_unsupported(self, parameters)
@@ -120,6 +122,29 @@ class Model(ABC):
     def customize_request_parameters(self, model_request_parameters: ModelRequestParameters) -> ModelRequestParameters:
         """A hook for subclasses, such as to rewrite tool schemas."""
         return model_request_parameters
+
+    def supported_native_tools(self) -> frozenset[type[AbstractNativeTool]]:
+        """The provider's own tools that the API has."""
+        return SUPPORTED_NATIVE_TOOLS
+
+    def _with_native_or_local_tools(self, parameters: ModelRequestParameters) -> ModelRequestParameters:
+        """Of a native tool and the function that can stand in for it, only the one that this model can use."""
+        supported = self.profile.supported_native_tools & self.supported_native_tools()
+        native = [tool for tool in parameters.native_tools if isinstance(tool, tuple(supported))]
+        ids = {tool.unique_id for tool in native}
+        local = [tool for tool in parameters.function_tools if tool.unless_native not in ids]
+        replaced = {tool.unless_native for tool in local}
+        missing: set[type[Any]] = {
+            type(tool) for tool in parameters.native_tools if tool.unique_id not in ids | replaced
+        }
+        if missing:
+            raise UserError(
+                f"The model {self.model_name!r} has no native tool {_names(missing)}, only {_names(supported)}; "
+                "give the capability a `local` tool to use instead"
+            )
+        if len(native) == len(parameters.native_tools) and len(local) == len(parameters.function_tools):
+            return parameters
+        return replace(parameters, native_tools=native, function_tools=local)
 
     @staticmethod
     def get_instructions(messages: Sequence[ModelMessage], parameters: ModelRequestParameters) -> str | None:
@@ -141,6 +166,10 @@ class Model(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(model_name={self.model_name!r})"
+
+
+def _names(kinds: Iterable[type[Any]]) -> str:
+    return ", ".join(sorted(kind.__name__ for kind in kinds)) or "none"
 
 
 def _resolve_thinking(

@@ -25,6 +25,7 @@ from app.ai.messages import (
 from app.ai.models import Model, ModelRequestParameters, StreamedResponse
 from app.ai.models.estimated_usage import estimate_text, estimate_usage
 from app.ai.models.schema_sample import SchemaSample
+from app.ai.native_tools import AbstractNativeTool
 from app.ai.profiles import ModelProfile, ModelProfileSpec
 from app.ai.settings import ModelSettings
 from app.ai.texts import TEST_MODEL_NO_TOOL_CALLS
@@ -99,14 +100,15 @@ class TestModel(Model):
         async with aclosing(response):
             yield response
 
+    def supported_native_tools(self) -> frozenset[type[AbstractNativeTool]]:
+        return frozenset()
+
     def gen_tool_args(self, tool_def: ToolDefinition) -> Any:
         """Made-up arguments for a tool."""
         return SchemaSample(tool_def.parameters_json_schema, self.seed).make()
 
     def _respond(self, messages: list[ModelMessage], parameters: ModelRequestParameters) -> ModelResponse:
         self.last_model_request_parameters = parameters
-        if parameters.native_tools:
-            raise UserError("TestModel has no native tools.")
         parts: list[ModelResponsePart] = []
         if not any(isinstance(message, ModelResponse) for message in messages):
             parts += [self._call(tool) for tool in self._chosen_tools(parameters)]

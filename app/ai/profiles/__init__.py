@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, Self, TypeAlias
 
+from app.ai.native_tools import SUPPORTED_NATIVE_TOOLS, AbstractNativeTool
 from app.ai.output_modes import StructuredOutputMode
 
 __all__ = "DEFAULT_PROFILE", "ModelProfile", "ModelProfileSpec"
@@ -34,6 +35,8 @@ class ModelProfile:
     prompted_output_template: str = DEFAULT_PROMPTED_OUTPUT_TEMPLATE
     """Instructions for prompted output; `{schema}` stands for the JSON schema."""
     native_output_requires_schema_in_instructions: bool = False
+    supported_native_tools: frozenset[type[AbstractNativeTool]] = SUPPORTED_NATIVE_TOOLS
+    """The tools of the provider that this model may use, among those that its API has."""
     thinking_tags: tuple[str, str] = ("<think>", "</think>")
     """The tags around thinking that the model puts into its text."""
     ignore_streamed_leading_whitespace: bool = False

@@ -29,6 +29,7 @@ from app.ai.models import ModelRequestParameters
 from app.ai.models.estimated_usage import estimate_text, estimate_usage
 from app.ai.models.schema_sample import SchemaSample
 from app.ai.models.test import TestModel
+from app.ai.native_tools import WebSearchTool
 from app.ai.output_modes import OutputObjectDefinition
 from app.ai.tools import ToolDefinition
 from app.ai.usage import RequestUsage
@@ -115,8 +116,8 @@ async def test_native_output_is_made_up_as_json():
 
 
 async def test_native_tools_are_refused():
-    with pytest.raises(UserError, match="native tools"):
-        await answer(TestModel(), PROMPT, ModelRequestParameters(native_tools=["search"]))
+    with pytest.raises(UserError, match="no native tool WebSearchTool"):
+        await answer(TestModel(), PROMPT, ModelRequestParameters(native_tools=[WebSearchTool()]))
 
 
 async def test_the_last_parameters_can_be_looked_at():

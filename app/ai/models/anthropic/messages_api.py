@@ -17,6 +17,13 @@ from app.ai.models.anthropic.settings import CacheTTL, cache_control, settings_b
 from app.ai.models.anthropic.streaming import AnthropicStreamedResponse
 from app.ai.models.anthropic.tools import betas, output_format, tools_body
 from app.ai.models.http import HTTPModel, is_event_stream
+from app.ai.native_tools import (
+    SUPPORTED_NATIVE_TOOLS,
+    AbstractNativeTool,
+    FileSearchTool,
+    ImageGenerationTool,
+    XSearchTool,
+)
 from app.ai.profiles import ModelProfileSpec
 from app.ai.profiles.anthropic import AnthropicModelProfile
 from app.ai.providers import Provider, infer_provider
@@ -99,6 +106,9 @@ class AnthropicModel(HTTPModel):
         headers = _headers(settings or {}, parameters)
         text = await self._ask(f"{_PATH}/count_tokens", counted, settings or {}, headers=headers)
         return RequestUsage(input_tokens=read_answer(_Count, text, self._model_name).input_tokens)
+
+    def supported_native_tools(self) -> frozenset[type[AbstractNativeTool]]:
+        return SUPPORTED_NATIVE_TOOLS - {FileSearchTool, ImageGenerationTool, XSearchTool}
 
     def _streamed(self, response: httpx.Response, parameters: ModelRequestParameters) -> AnthropicStreamedResponse:
         return AnthropicStreamedResponse(

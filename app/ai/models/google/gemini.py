@@ -18,6 +18,14 @@ from app.ai.models.google.body import settings_body, tools_body
 from app.ai.models.google.contents import system_instruction, to_contents
 from app.ai.models.google.streaming import GoogleStreamedResponse
 from app.ai.models.http import HTTPModel
+from app.ai.native_tools import (
+    AbstractNativeTool,
+    CodeExecutionTool,
+    FileSearchTool,
+    ImageGenerationTool,
+    WebFetchTool,
+    WebSearchTool,
+)
 from app.ai.parts import ModelResponsePartsManager
 from app.ai.profiles import ModelProfileSpec
 from app.ai.profiles.google import GoogleModelProfile
@@ -111,6 +119,9 @@ class GoogleModel(HTTPModel):
             counted = {key: body[key] for key in _COUNTED_ON_VERTEX if key in body}
         text = await self._ask(self._path("countTokens"), counted, settings or {})
         return RequestUsage(input_tokens=read_answer(_Count, text, self._model_name).total_tokens)
+
+    def supported_native_tools(self) -> frozenset[type[AbstractNativeTool]]:
+        return frozenset({CodeExecutionTool, FileSearchTool, ImageGenerationTool, WebFetchTool, WebSearchTool})
 
     @property
     def _is_vertex(self) -> bool:

@@ -24,6 +24,7 @@ from app.ai.models.openai.body import (
 )
 from app.ai.models.openai.messages import to_chat_messages
 from app.ai.models.openai.streaming import OpenAIStreamedResponse
+from app.ai.native_tools import AbstractNativeTool, WebSearchTool
 from app.ai.profiles import ModelProfileSpec
 from app.ai.profiles.openai import OpenAIModelProfile
 from app.ai.providers import Provider, infer_provider
@@ -100,6 +101,9 @@ class OpenAIChatModel(HTTPModel):
             function_tools=[with_strictness(tool, profile) for tool in parameters.function_tools],
             output_tools=[with_strictness(tool, profile) for tool in parameters.output_tools],
         )
+
+    def supported_native_tools(self) -> frozenset[type[AbstractNativeTool]]:
+        return frozenset({WebSearchTool} if self._openai_profile.openai_supports_web_search else ())
 
     @property
     def _openai_profile(self) -> OpenAIModelProfile:

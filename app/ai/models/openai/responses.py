@@ -18,6 +18,13 @@ from app.ai.models.openai.responses_answers import Response, to_response
 from app.ai.models.openai.responses_body import settings_body, tools_body
 from app.ai.models.openai.responses_input import after_newest_response, to_input
 from app.ai.models.openai.responses_streaming import OpenAIResponsesStreamedResponse
+from app.ai.native_tools import (
+    SUPPORTED_NATIVE_TOOLS,
+    AbstractNativeTool,
+    MemoryTool,
+    WebFetchTool,
+    XSearchTool,
+)
 from app.ai.profiles import ModelProfileSpec
 from app.ai.profiles.openai import OpenAIModelProfile
 from app.ai.providers import Provider, infer_provider
@@ -87,6 +94,9 @@ class OpenAIResponsesModel(HTTPModel):
             function_tools=[with_strictness(tool, profile) for tool in parameters.function_tools],
             output_tools=[with_strictness(tool, profile) for tool in parameters.output_tools],
         )
+
+    def supported_native_tools(self) -> frozenset[type[AbstractNativeTool]]:
+        return SUPPORTED_NATIVE_TOOLS - {MemoryTool, WebFetchTool, XSearchTool}
 
     @property
     def _openai_profile(self) -> OpenAIModelProfile:
