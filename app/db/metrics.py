@@ -27,6 +27,9 @@ _SAMPLES: Final = text(
     union all
     select 'runs_taken_over', null, count(*) from unfinished where status = 'running' and recovery_attempts > 1
     union all
+    select 'takeovers_last_minute', null, count(*) from holdfast.run_events
+    where type = 'run_taken_over' and created_at > clock_timestamp() - interval '1 minute'
+    union all
     select 'runs_finished_last_minute', holdfast.run_status(status, completed_at, workflow_deadline_epoch_ms), count(*)
     from dbos.workflow_status where completed_at > holdfast.now_ms() - 60000 and holdfast.is_run(name) group by 2
     union all

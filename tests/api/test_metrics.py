@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import re
-
 import httpx
 import psycopg
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.api.conftest import Stage, start
-
-LINE = re.compile(r'(holdfast_[a-z_]+)(?:\{[a-z]+="([a-z_]+)"\})? ([0-9.e+]+)')
 
 
 def scrape(http: httpx.Client) -> dict[tuple[str, str | None], float]:
     response = http.get("/metrics")
-    assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
-    found: dict[tuple[str, str | None], float] = {}
-    for line in response.text.splitlines():
-        if line.startswith("#"):
-            continue
-        match = LINE.fullmatch(line)
-        assert match, line
-        found[match[1].removeprefix("holdfast_"), match[2]] = float(match[3])
-    return found
+    assert response.headers["content-type"] == "text/plain; version=1.0.0; charset=utf-8"
+    return {
+        (sample.name.removeprefix("holdfast_"), next(iter(sample.labels.values()), None)): sample.value
+        for family in text_string_to_metric_families(response.text)
+        for sample in family.samples
+    }
 
 
 def test_an_idle_service_shows_zeros(http: httpx.Client) -> None:
     found = scrape(http)
-    assert set(found.values()) == {0.0}
+    assert {value for (name, _), value in found.items() if not name.startswith("process_")} == {0.0}
+    assert found["process_resident_memory_bytes", None] > 0
     assert {("runs", "queued"), ("workers", None), ("tokens_last_minute", "input")} <= set(found)
 
 
@@ -52,6 +47,13 @@ def test_runs_steps_tokens_and_questions_are_counted(
     assert (found["steps_finished_last_minute", "model"], found["steps_finished_last_minute", "tool"]) == (1, 1)
     assert (found["tokens_last_minute", "input"], found["tokens_last_minute", "output"]) == (11, 7)
     assert found["questions_open", "approval"] == 2
+
+
+def test_takeovers_are_counted(http: httpx.Client, stage: Stage) -> None:
+    run_id = start(http)["run_id"]
+    stage.set_status(run_id, "PENDING")
+    stage.set_status(run_id, "ENQUEUED")
+    assert scrape(http)["takeovers_last_minute", None] == 1
 
 
 def test_followers_are_counted_while_they_follow(http: httpx.Client) -> None:
