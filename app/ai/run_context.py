@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any, Final, Generic
 
 from typing_extensions import TypeVar
 
 from app.ai.exceptions import UserError
 
 if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
     from app.ai.agent import AbstractAgent
     from app.ai.messages import ModelMessage, ToolCallPart, UserContent
     from app.ai.models import Model
@@ -23,6 +25,21 @@ AgentDepsT = TypeVar("AgentDepsT", default=None, contravariant=True)
 
 RunContextAgentDepsT = TypeVar("RunContextAgentDepsT", default=None, covariant=True)
 """The type of the dependencies as a context hands them out."""
+
+
+DEFAULT_INSTRUMENTATION_VERSION: Final = 2
+
+
+class _NoTracer:
+    """A tracer that does nothing; OpenTelemetry is only imported when somebody uses it."""
+
+    def __getattr__(self, name: str) -> Any:
+        from opentelemetry.trace import NoOpTracer
+
+        return getattr(NoOpTracer(), name)
+
+
+_NO_TRACER: Any = _NoTracer()
 
 
 @dataclass(kw_only=True)
@@ -43,6 +60,12 @@ class RunContext(Generic[RunContextAgentDepsT]):
     """The live list of messages, history included."""
     validation_context: Any = None
     """The pydantic validation context of tool arguments and outputs."""
+    tracer: Tracer = field(default=_NO_TRACER, repr=False, compare=False)
+    """Makes spans inside that of the run; they go nowhere if the agent is not instrumented."""
+    trace_include_content: bool = False
+    """Whether spans may hold what messages say."""
+    instrumentation_version: int = DEFAULT_INSTRUMENTATION_VERSION
+    """The version of the format that the run's spans have."""
     retries: dict[str, int] = field(default_factory=dict[str, int])
     """How often each tool has failed in a row, by tool name."""
     tool_call_id: str | None = None

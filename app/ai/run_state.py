@@ -28,6 +28,7 @@ from app.ai.usage import RunUsage, UsageLimits
 
 if TYPE_CHECKING:
     from app.ai.agent import AbstractAgent
+    from app.ai.instrumentation.settings import InstrumentationSettings
 
 AgentModelSettings: TypeAlias = ModelSettings | Callable[[RunContext[AgentDepsT]], ModelSettings]
 """Settings, or a function that gives them for each request and sees the layers below in `ctx.model_settings`."""
@@ -84,6 +85,7 @@ class GraphAgentDeps(Generic[AgentDepsT, OutputDataT]):
     """Of several with one id, the last one counts."""
     capability: CombinedCapability[AgentDepsT] = field(default_factory=CombinedCapability[AgentDepsT])
     event_stream_handler: EventStreamHandler[AgentDepsT] | None = None
+    instrumentation: InstrumentationSettings | None = None
 
     @property
     def outputs(self) -> OutputMaker:
@@ -126,6 +128,10 @@ def build_run_context(run: RunState) -> RunContext[Any]:
         metadata=state.metadata,
         pending_messages=state.pending,
     )
+    if settings := deps.instrumentation:
+        ctx.tracer = settings.tracer
+        ctx.trace_include_content = settings.include_content
+        ctx.instrumentation_version = settings.version
     context = deps.validation_context
     ctx.validation_context = context(ctx) if callable(context) else context
     return ctx

@@ -24,7 +24,7 @@ from app.ai.docstrings import DocstringFormat
 from app.ai.exceptions import UserError
 from app.ai.function_schema import FunctionSchema, function_schema
 from app.ai.json_schema import GenerateToolJsonSchema
-from app.ai.native_tools import AbstractNativeTool
+from app.ai.native_tools import AgentNativeTool, NativeToolFunc
 from app.ai.reprs import repr_without_defaults
 from app.ai.run_context import AgentDepsT, RunContext, RunContextAgentDepsT
 from app.ai.steps import current_steps
@@ -147,14 +147,6 @@ ToolsPrepareFunc: TypeAlias = Callable[
 ]
 """Changes how a list of tools is described in one step; None hides them all."""
 
-
-NativeToolFunc: TypeAlias = Callable[
-    [RunContext[AgentDepsT]], Awaitable[AbstractNativeTool | None] | AbstractNativeTool | None
-]
-"""Makes a tool that the provider runs, or none, for each request."""
-
-AgentNativeTool: TypeAlias = AbstractNativeTool | NativeToolFunc[AgentDepsT]
-"""A tool that the provider runs, or a function that makes it."""
 
 ToolSelector: TypeAlias = (
     Literal["all"]

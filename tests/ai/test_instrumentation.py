@@ -125,6 +125,23 @@ async def test_the_span_of_a_run_tells_what_was_said_and_used(telescope: Telesco
     assert "pydantic_ai.variable_instructions" not in span
 
 
+async def test_tools_make_spans_of_their_own_with_the_tracer_of_the_run(telescope: Telescope) -> None:
+    def look(ctx: RunContext[Any]) -> list[Any]:
+        with ctx.tracer.start_as_current_span("inside"):
+            return [ctx.trace_include_content, ctx.instrumentation_version]
+
+    def agent(**options: Any) -> Agent[Any, Any]:
+        return Agent(TestModel(), tools=[look], name="looker", **options)
+
+    told = await agent(instrument=telescope.settings(version=3, include_content=False)).run("go")
+    assert told.output == '{"look":[false,3]}'
+    inside, tool = (telescope.spans[name] for name in ("inside", "execute_tool look"))
+    assert inside.parent == tool.get_span_context()
+    telescope.exporter.clear()
+    assert (await agent().run("go")).output == '{"look":[false,2]}'
+    assert telescope.spans == {}
+
+
 async def test_history_and_changing_instructions_are_told(telescope: Telescope) -> None:
     agent = adding_agent(telescope.settings(), [CALL], ANSWER, [CALL], ANSWER)
 

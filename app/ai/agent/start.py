@@ -91,7 +91,7 @@ async def _started(
             system_prompt_dynamic_functions=agent.dynamic_prompt_functions,
         )
         started = AgentRun[Any, Any](run, first, refresh_metadata)
-        with _observed(started, agent.instrumentation):
+        with _observed(started, deps.instrumentation):
             async with run_hooks(started):
                 yield started
 
@@ -157,6 +157,7 @@ def _deps(
         tool_manager=ToolManager(toolset=CombinedToolset([]), default_max_retries=agent.tool_retries),
         steps=steps,
         native_tools=overrides.get("native_tools", agent.native_tools),
+        instrumentation=agent.instrumentation,
     )
 
 

@@ -12,12 +12,12 @@ from pydantic_core import to_jsonable_python
 
 from app.ai.exceptions import UserError
 from app.ai.instrumentation.marks import ATTEMPT, STEP
+from app.ai.run_context import DEFAULT_INSTRUMENTATION_VERSION
 
 if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
 InstrumentationVersion = Literal[1, 2, 3, 4, 5]
-DEFAULT_INSTRUMENTATION_VERSION: Final = 2
 
 SCOPE: Final = "app.ai"
 BAGGAGE: Final = ("gen_ai.agent.name", "gen_ai.agent.call.id", "gen_ai.conversation.id")
