@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from copy import deepcopy
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 
 from pydantic import ValidationError
@@ -24,6 +23,7 @@ from app.ai.messages import (
 from app.ai.models import StreamedResponse
 from app.ai.output import OutputDataT
 from app.ai.run_context import AgentDepsT, RunContext
+from app.ai.stamps import CallableTimestamp
 from app.ai.usage import RunUsage, UsageLimits
 
 if TYPE_CHECKING:
@@ -83,9 +83,10 @@ class AgentStream(Generic[AgentDepsT, OutputDataT]):
         before = self._output.ctx.usage
         return before if self._kept is not None else before + self._raw.usage()
 
-    def timestamp(self) -> datetime:
-        """When the response was made."""
-        return self._raw.timestamp
+    @property
+    def timestamp(self) -> CallableTimestamp:
+        """When the response was made; `timestamp()` is the same."""
+        return CallableTimestamp.of(self._raw.timestamp)
 
     @property
     def run_id(self) -> str:

@@ -53,7 +53,8 @@ class _Writer:
 
     def element(self, tag: str | None, value: Any) -> ElementTree.Element:
         if isinstance(value, BaseModel):
-            return self._record(tag, value, dict(value), _model_info(type(value)))
+            computed = {name: getattr(value, name) for name in type(value).model_computed_fields}
+            return self._record(tag, value, {**dict(value), **computed}, _model_info(type(value)))
         if is_dataclass(value) and not isinstance(value, type):
             record: Any = value
             values = {item.name: getattr(record, item.name) for item in fields(record)}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from app.ai.exceptions import UserError
 from app.ai.messages import (
     ModelMessage,
     ModelRequest,
@@ -148,12 +147,14 @@ def with_output_tool_return(
 ) -> list[ModelMessage]:
     """A copy in which the answer to the output tool's call has this content.
 
-    Raises `UserError` if there is no such answer.
+    Raises `ValueError` if the output came from no tool, `LookupError` if the answer is not among the messages.
     """
+    if tool_call_id is None:
+        raise ValueError("output_tool_return_content was given, but the output did not come from an output tool")
     changed = list(messages)
     for index in range(len(changed) - 1, -1, -1):
         message = changed[index]
-        if not isinstance(message, ModelRequest) or tool_call_id is None:
+        if not isinstance(message, ModelRequest):
             continue
         parts: list[ModelRequestPart] = list(message.parts)
         for position, part in enumerate(parts):
@@ -161,4 +162,4 @@ def with_output_tool_return(
                 parts[position] = replace(part, content=content)
                 changed[index] = replace(message, parts=parts)
                 return changed
-    raise UserError("output_tool_return_content was given, but the output did not come from an output tool")
+    raise LookupError(f"The messages hold no answer to the output tool's call {tool_call_id!r}")

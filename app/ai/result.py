@@ -7,6 +7,8 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, cast
 
+from typing_extensions import deprecated
+
 from app.ai.agent_stream import AgentStream
 from app.ai.exceptions import UserError
 from app.ai.messages import ModelMessage, ModelResponse
@@ -115,6 +117,16 @@ class StreamedRunResult(Generic[AgentDepsT, OutputDataT]):
         assert previous is not None, "there always is a last response"
         yield previous, True
 
+    @deprecated("`stream` is deprecated, use `stream_output`")
+    def stream(self, *, debounce_by: float | None = 0.1) -> AsyncGenerator[OutputDataT]:
+        """Old name of `stream_output`."""
+        return self.stream_output(debounce_by=debounce_by)
+
+    @deprecated("`stream_structured` is deprecated, use `stream_responses`")
+    def stream_structured(self, *, debounce_by: float | None = 0.1) -> AsyncGenerator[tuple[ModelResponse, bool]]:
+        """Old name of `stream_responses`."""
+        return self.stream_responses(debounce_by=debounce_by)
+
     async def get_output(self) -> OutputDataT:
         """Read to the end and give the output. Raises `UnexpectedModelBehavior` if it is invalid: no retry here."""
         if self._stream is not None and not self.is_complete:
@@ -126,6 +138,11 @@ class StreamedRunResult(Generic[AgentDepsT, OutputDataT]):
         if self._stream is None:
             return self._result.output
         return await self._stream.validate_response_output(message, allow_partial=allow_partial)
+
+    @deprecated("`validate_structured_output` is deprecated, use `validate_response_output`")
+    async def validate_structured_output(self, message: ModelResponse, *, allow_partial: bool = False) -> OutputDataT:
+        """Old name of `validate_response_output`."""
+        return await self.validate_response_output(message, allow_partial=allow_partial)
 
     async def cancel(self) -> None:
         """Stop the model. What it said so far stays in the history as an interrupted response."""

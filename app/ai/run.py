@@ -190,7 +190,7 @@ class AgentRunResult(Generic[OutputDataT]):
     def all_messages(self, *, output_tool_return_content: str | None = None) -> list[ModelMessage]:
         """All messages, those of earlier runs included.
 
-        `output_tool_return_content` replaces the answer to the output tool's call, in a copy; `UserError` if the
+        `output_tool_return_content` replaces the answer to the output tool's call, in a copy; `ValueError` if the
         output did not come from an output tool.
         """
         return self._with_content(self._state.message_history, output_tool_return_content)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Annotated, Any
 
 from pydantic import AliasChoices, BeforeValidator, Field
+from typing_extensions import deprecated
 
 from app.ai.exceptions import UsageLimitExceeded
 from app.ai.reprs import repr_without_defaults
@@ -36,6 +37,18 @@ class UsageBase:
     def total_tokens(self) -> int:
         """Input and output tokens together."""
         return self.input_tokens + self.output_tokens
+
+    @property
+    @deprecated("`request_tokens` is deprecated, use `input_tokens`")
+    def request_tokens(self) -> int:
+        """Old name of `input_tokens`."""
+        return self.input_tokens
+
+    @property
+    @deprecated("`response_tokens` is deprecated, use `output_tokens`")
+    def response_tokens(self) -> int:
+        """Old name of `output_tokens`."""
+        return self.output_tokens
 
     def has_values(self) -> bool:
         """Whether any counter is set."""
@@ -133,6 +146,7 @@ class RunUsage(UsageBase):
 
 Usage = RunUsage
 """An older name."""
+
 
 _TOKEN_FIELDS = tuple(item.name for item in fields(UsageBase) if item.name != "details")
 

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from enum import Enum
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, computed_field
 
 from app.ai.direct import model_request, model_request_stream, model_request_stream_sync, model_request_sync
 from app.ai.format_prompt import format_as_xml
@@ -95,3 +95,15 @@ def test_what_cannot_be_written_as_xml_is_refused():
         format_as_xml(object())
     with pytest.raises(TypeError, match="Keys"):
         format_as_xml({(1, 2): "x"})
+
+
+def test_computed_fields_are_written_too():
+    class Square(BaseModel):
+        side: int
+
+        @computed_field(title="Area")
+        def area(self) -> int:
+            return self.side**2
+
+    assert format_as_xml(Square(side=2), indent=None) == "<side>2</side><area>4</area>"
+    assert '<area title="Area">4</area>' in format_as_xml(Square(side=2), include_field_info=True)

@@ -166,8 +166,11 @@ async def test_the_answer_to_an_output_tool_can_be_replaced_in_a_copy():
     assert isinstance(changed, ToolReturnPart) and changed.content == "Thank you."
     assert b"Thank you." in result.new_messages_json(output_tool_return_content="Thank you.")
     assert b"Thank you." not in result.all_messages_json()
-    with pytest.raises(UserError, match="did not come from an output tool"):
+    with pytest.raises(ValueError, match="did not come from an output tool"):
         (await Agent(model).run("go")).all_messages(output_tool_return_content="Thank you.")
+    result.all_messages().pop()
+    with pytest.raises(LookupError, match="final_result"):
+        result.all_messages(output_tool_return_content="Thank you.")
 
 
 # System prompts and instructions

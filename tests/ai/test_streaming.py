@@ -192,6 +192,19 @@ async def test_responses_are_streamed_and_the_last_is_marked():
     assert [last for _, last in responses].count(True) == 1
 
 
+async def test_older_names_still_stream():
+    agent = Agent(streamed("a ", "b"))
+    async with agent.run_stream("go") as result:
+        with pytest.warns(DeprecationWarning, match="stream_output"):
+            assert [text async for text in result.stream(debounce_by=None)] == ["a ", "a b", "a b"]  # pyright: ignore[reportDeprecated]
+        with pytest.warns(DeprecationWarning, match="validate_response_output"):
+            assert await result.validate_structured_output(result.response) == "a b"  # pyright: ignore[reportDeprecated]
+    async with agent.run_stream("go") as result:
+        with pytest.warns(DeprecationWarning, match="stream_responses"):
+            responses = result.stream_structured(debounce_by=None)  # pyright: ignore[reportDeprecated]
+        assert [(response.text, last) async for response, last in responses][-1] == ("a b", True)
+
+
 async def test_get_output_reads_everything_and_can_be_asked_again():
     async with Agent(streamed("The ", "cat.")).run_stream("go", metadata={"a": 1}) as result:
         assert await result.get_output() == "The cat." == await result.get_output()

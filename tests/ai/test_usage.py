@@ -87,3 +87,11 @@ def test_a_limit_that_is_just_reached_is_kept():
 def test_output_tokens_are_no_reason_to_refuse_the_next_request():
     UsageLimits(output_tokens_limit=5).check_before_request(RunUsage(output_tokens=6))
     assert not UsageLimits().has_token_limits()
+
+
+def test_older_names_of_the_counters_warn():
+    usage = RequestUsage(input_tokens=3, output_tokens=4)
+    with pytest.warns(DeprecationWarning, match="input_tokens"):
+        assert usage.request_tokens == 3  # pyright: ignore[reportDeprecated]
+    with pytest.warns(DeprecationWarning, match="output_tokens"):
+        assert usage.response_tokens == 4  # pyright: ignore[reportDeprecated]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -34,6 +35,16 @@ ALLOW_MODEL_REQUESTS = True
 """Set to False, as in a test suite, to make every request to a real provider fail. Test models always work."""
 
 
+_PROVIDER_OF_NAME = {
+    "gpt": "openai",
+    "o1": "openai",
+    "o3": "openai",
+    "claude": "anthropic",
+    "gemini": "google-gla",
+}
+"""Who makes the models whose names begin so."""
+
+
 def check_allow_model_requests() -> None:
     """Raise RuntimeError if requests to real providers are switched off."""
     if not ALLOW_MODEL_REQUESTS:
@@ -63,12 +74,24 @@ def infer_model(model: Model | KnownModelName, provider_factory: Callable[[str],
         from app.ai.models.test import TestModel
 
         return TestModel()
-    provider_name, separator, model_name = model.partition(":")
-    if not separator or not model_name:
-        raise UserError(f"A model is named as `provider:name`, such as `openai:gpt-5`; got {model!r}.")
+    if not isinstance(model, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise UserError(f"A model is a `Model` or a string such as `openai:gpt-5`; got {model!r}.")
+    provider_name, model_name = _split_name(model)
     if provider_factory is None:
         from app.ai.providers import infer_provider as provider_factory
     return _model_class(provider_name)(model_name, provider=provider_factory(provider_name))
+
+
+def _split_name(model: str) -> tuple[str, str]:
+    provider_name, _, model_name = model.partition(":")
+    if model_name:
+        return provider_name, model_name
+    for beginning, provider_name in _PROVIDER_OF_NAME.items():
+        if model.startswith(beginning):
+            name = f"{provider_name}:{model}"
+            warnings.warn(f"A model name without its provider is deprecated, use `{name}`", DeprecationWarning, 3)
+            return provider_name, model
+    raise UserError(f"Unknown model: {model!r}. A model is named as `provider:name`, such as `openai:gpt-5`.")
 
 
 def _model_class(provider_name: str) -> Any:

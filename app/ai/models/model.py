@@ -45,8 +45,8 @@ class Model(ABC):
 
     @property
     def label(self) -> str:
-        """A short name to show to people."""
-        return self.model_name
+        """A name to show to people, such as `Claude Sonnet 4.5`."""
+        return _readable_name(self.model_name)
 
     @property
     def base_url(self) -> str | None:
@@ -170,6 +170,19 @@ class Model(ABC):
 
 def _names(kinds: Iterable[type[Any]]) -> str:
     return ", ".join(sorted(kind.__name__ for kind in kinds)) or "none"
+
+
+_DIGITS_OF_VERSION = 3  # longer ones are a date
+
+
+def _readable_name(model_name: str) -> str:
+    words: list[str] = []
+    for word in model_name.rpartition("/")[2].split("-"):
+        if words and word.isdigit() and words[-1].isdigit() and len(words[-1] + word) <= _DIGITS_OF_VERSION:
+            words[-1] += f".{word}"
+        else:
+            words.append("GPT" if word.lower() == "gpt" else word[:1].upper() + word[1:])
+    return " ".join(words)
 
 
 def _resolve_thinking(

@@ -38,6 +38,14 @@ class WrapperModel(Model):
         return self.wrapped.system
 
     @property
+    def model_id(self) -> str:
+        return self.wrapped.model_id
+
+    @property
+    def label(self) -> str:
+        return self.wrapped.label
+
+    @property
     def base_url(self) -> str | None:
         return self.wrapped.base_url
 

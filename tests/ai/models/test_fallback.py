@@ -86,6 +86,12 @@ async def test_a_function_of_the_response_may_refuse_it():
     assert isinstance(caught.value.exceptions[0], UnexpectedModelBehavior)
 
 
+def test_a_fallback_is_named_after_its_models():
+    model = FallbackModel(TestModel(), saying("other"))
+    assert (model.model_name, model.system) == ("fallback:test,other", "fallback:test,function")
+    assert (model.model_id, model.label) == ("fallback:test:test,function:other", "Test, else Other")
+
+
 async def test_models_are_opened_and_closed_together():
     class Counting(TestModel):
         users = 0

@@ -125,9 +125,36 @@ def test_a_model_is_found_by_its_name():
     assert isinstance(infer_model("test"), TestModel)
     model = TestModel()
     assert infer_model(model) is model
-    for name, complaint in (("gpt-5", "provider:name"), ("openai:", "provider:name"), ("nosuch:x", "nosuch")):
+    wrong: list[tuple[Any, str]] = [
+        ("mystery-5", "Unknown model: 'mystery-5'"),
+        ("openai:", "provider:name"),
+        ("nosuch:x", "nosuch"),
+        (5, "got 5"),
+    ]
+    for name, complaint in wrong:
         with pytest.raises(UserError, match=complaint):
             infer_model(name)
+
+
+def test_a_well_known_name_finds_its_provider_with_a_warning(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "key")
+    with pytest.warns(DeprecationWarning, match="anthropic:claude-sonnet-4-5"):
+        model = infer_model("claude-sonnet-4-5")
+    assert model.model_id == "anthropic:claude-sonnet-4-5"
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("gpt-5", "GPT 5"),
+        ("claude-sonnet-4-5", "Claude Sonnet 4.5"),
+        ("claude-haiku-4-5-20251001", "Claude Haiku 4.5 20251001"),
+        ("gemini-2.5-pro", "Gemini 2.5 Pro"),
+        ("meta-llama/llama-3-70b", "Llama 3 70b"),
+    ],
+)
+def test_the_label_of_a_model_reads_well(name: str, label: str):
+    assert TestModel(model_name=name).label == label
 
 
 def test_a_profile_updates_another_by_what_it_sets():
@@ -142,7 +169,7 @@ async def test_a_wrapper_is_like_the_model_inside():
     inner = TestModel(custom_output_text="Hi", settings={"seed": 1})
     model = WrapperModel(inner)
     assert (model.model_name, model.system, model.settings) == ("test", "test", {"seed": 1})
-    assert (model.profile, model.base_url, model.model_id, model.label) == (inner.profile, None, "test:test", "test")
+    assert (model.profile, model.base_url, model.model_id, model.label) == (inner.profile, None, "test:test", "Test")
     assert model.custom_output_text == "Hi"
     history: list[ModelMessage] = [ModelRequest.user_text_prompt("Hello")]
     assert model.prepare_messages(history) is history
