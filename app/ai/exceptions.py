@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
 
 from pydantic_core import core_schema
 
@@ -245,6 +245,21 @@ class ModelHTTPError(ModelAPIError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.status_code, self.model_name, self.body), {"retry_at": self.retry_at}
+
+    @property
+    def code(self) -> str | None:
+        """The provider's word for the error, such as `rate_limit_exceeded`."""
+        return next((found for name in ("code", "type", "status") if isinstance(found := self._told(name), str)), None)
+
+    @property
+    def request_id(self) -> str | None:
+        """The provider's id of the request, for its support."""
+        found = self._told("request_id")
+        return found if isinstance(found, str) else None
+
+    def _told(self, name: str) -> object:
+        body: Any = self.body
+        return cast("dict[str, object]", body).get(name) if isinstance(body, dict) else None
 
 
 class ModelCoolingDown(ModelAPIError):

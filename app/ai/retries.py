@@ -27,6 +27,12 @@ _REMAINING = re.compile(r"(.*ratelimit.*)remaining(.*)")
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
 _DURATION_UNITS = (86400.0, 3600.0, 60.0, 1.0, 0.001)
 _EPOCHS_BEGIN = 1e9
+_FOREVER = 1e8
+_FOR_GOOD = re.compile(
+    rb'"(?:code|type|status)":\s*"(?:insufficient_quota|billing_hard_limit_reached|context_length_exceeded'
+    rb"|string_above_max_length|request_too_large|content_filter|content_policy_violation"
+    rb'|ResponsibleAIPolicyViolation|invalid_prompt)"|Request too large'
+)
 # A kept-alive connection that the server has just closed shows as one of these, too.
 _NEVER_ARRIVED = (httpx.NetworkError, httpx.ConnectTimeout, httpx.RemoteProtocolError)
 
@@ -90,7 +96,7 @@ async def send_with_retries(
             if _is_last(tried, started, delay):
                 raise
         else:
-            if not is_worth_retrying(response.status_code):
+            if not await _may_be_tried_again(response):
                 return response
             if (asked := await asked_pause(response)) is not None:
                 delay = asked + random.uniform(0, asked / 4)
@@ -105,18 +111,19 @@ async def send_with_retries(
 
 async def asked_pause(response: httpx.Response) -> float | None:
     """Seconds after which a provider that refused a request for now wants to be asked again, if it says so."""
-    if not is_worth_retrying(response.status_code):
+    if not await _may_be_tried_again(response):
         return None
     headers = response.headers
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         with suppress(KeyError, ValueError):
-            return max(float(headers[name]) * unit, 0.0)
+            # Some say 0 in one of the two and mean the other.
+            if 0 < (seconds := float(headers[name]) * unit) < _FOREVER:
+                return seconds
     if at := _http_date(headers.get("retry-after", "")):
         return max((at - now_utc()).total_seconds(), 0.0)
     # Google asks in the body; a body that breaks off asks for nothing.
-    with suppress(httpx.TransportError):
-        if found := _RETRY_DELAY.search(await response.aread()):
-            return float(found[1])
+    if found := _RETRY_DELAY.search(await _body_of(response)):
+        return float(found[1])
     return _until_reset(headers) if response.status_code == 429 else None
 
 
@@ -134,8 +141,10 @@ def _seconds(reset: str) -> float | None:
     """Seconds from `6m0s`, `200ms`, a number of seconds, a moment, or its epoch in seconds or milliseconds."""
     with suppress(ValueError):
         number = float(reset)
+        if not -_FOREVER < number < 1000 * _EPOCHS_BEGIN * 10:
+            return None
         if number < _EPOCHS_BEGIN:
-            return max(number, 0.0)
+            return number if number > 0 else None
         return max(number / (1000 if number > 1000 * _EPOCHS_BEGIN else 1) - time.time(), 0.0)
     with suppress(ValueError):
         moment = datetime.fromisoformat(reset)
@@ -147,6 +156,24 @@ def _seconds(reset: str) -> float | None:
 
 def _is_last(tried: int, started: float, delay: float) -> bool:
     return tried == MAX_TRIES or time.monotonic() - started + delay > MAX_SECONDS
+
+
+async def _may_be_tried_again(response: httpx.Response) -> bool:
+    if not is_worth_retrying(response.status_code) or response.headers.get("x-should-retry") == "false":
+        return False
+    return not is_for_good(await _body_of(response))
+
+
+async def _body_of(response: httpx.Response) -> bytes:
+    try:
+        return await response.aread()
+    except (httpx.TransportError, httpx.StreamError):
+        return b""  # it broke off
+
+
+def is_for_good(body: bytes) -> bool:
+    """Whether an error is of a kind that no wait mends; some providers give it a status that asks for another try."""
+    return bool(_FOR_GOOD.search(body))
 
 
 def is_worth_retrying(status: int) -> bool:

@@ -44,6 +44,8 @@ class ModelSettings(TypedDict, total=False):
     top_k: int
     timeout: float
     """Seconds to wait for the provider: to connect, for its answer, and between two pieces of a stream."""
+    deadline: float
+    """Seconds until the whole answer has to be there, other tries included; half an hour if it is not set."""
     parallel_tool_calls: bool
     tool_choice: ToolChoice
     seed: int

@@ -123,5 +123,5 @@ def _text(error: BaseException) -> str:
 
 
 def _details(error: BaseException) -> dict[str, Any] | None:
-    found = {name: getattr(error, name, None) for name in ("status_code", "model_name")}
+    found = {name: getattr(error, name, None) for name in ("status_code", "model_name", "code", "request_id")}
     return {name: value for name, value in found.items() if isinstance(value, str | int)} or None

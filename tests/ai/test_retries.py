@@ -12,7 +12,7 @@ from app.ai.exceptions import ModelCoolingDown, ModelHTTPError
 from app.ai.models import ModelRequestParameters
 from app.ai.models.openai import OpenAIChatModel
 from app.ai.providers.openai import OpenAIProvider
-from app.ai.retries import Cooldowns, asked_pause, use_cooldowns
+from app.ai.retries import Cooldowns, asked_pause, send_with_retries, use_cooldowns
 from tests.ai.models.chat_server import as_json, completion, serve
 
 
@@ -112,3 +112,94 @@ async def test_a_short_pause_is_waited_out():
             await ask(model)
         assert datetime.now(UTC) >= until
     assert len(server.requests) == 1
+
+
+# When a request is tried again
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The waits between tries, which are not waited for."""
+    noted: list[float] = []
+
+    async def note(seconds: float) -> None:
+        noted.append(seconds)
+
+    monkeypatch.setattr("app.ai.retries.asyncio.sleep", note)
+    return noted
+
+
+async def tries(*answers: httpx.Response | Exception) -> tuple[httpx.Response, int]:
+    asked = 0
+
+    async def send() -> httpx.Response:
+        nonlocal asked
+        asked += 1
+        answer = answers[min(asked, len(answers)) - 1]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return await send_with_retries(send), asked
+
+
+def refusal(status: int = 429, body: str = "", **headers: str) -> httpx.Response:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return httpx.Response(status, headers=named, text=body)
+
+
+OK = httpx.Response(200)
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 529])
+async def test_a_status_that_may_pass_is_tried_again(status: int, waits: list[float]):
+    assert await tries(refusal(status), OK) == (OK, 2)
+    assert len(waits) == 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 409, 413, 422])
+async def test_a_status_that_stays_is_not_tried_again(status: int, waits: list[float]):
+    answer, asked = await tries(refusal(status), OK)
+    assert (answer.status_code, asked, waits) == (status, 1, [])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"error": {"code": "insufficient_quota", "type": "insufficient_quota"}}',
+        '{"error": {"type": "invalid_request_error", "code": "context_length_exceeded"}}',
+        '{"error": {"code": "content_filter"}}',
+        '{"error": {"message": "Request too large for m on tokens per min", "code": "rate_limit_exceeded"}}',
+    ],
+)
+async def test_an_error_that_no_wait_mends_is_not_tried_again(body: str, waits: list[float]):
+    answer, asked = await tries(refusal(429, body, retry_after="1"), OK)
+    assert (asked, waits, await asked_pause(answer)) == (1, [], None)
+
+
+async def test_a_server_that_says_so_is_not_asked_again(waits: list[float]):
+    assert (await tries(refusal(503, x_should_retry="false"), OK))[1] == 1
+
+
+async def test_three_tries_are_all(waits: list[float]):
+    answer, asked = await tries(refusal(503))
+    assert (answer.status_code, asked) == (503, 3)
+    assert len(waits) == 2
+
+
+@pytest.mark.parametrize("error", [httpx.ConnectError("x"), httpx.ReadError("x"), httpx.RemoteProtocolError("x")])
+async def test_a_connection_that_fails_is_tried_again(error: Exception, waits: list[float]):
+    assert await tries(error, OK) == (OK, 2)
+    with pytest.raises(type(error)):
+        await tries(error)
+
+
+async def test_an_answer_that_is_too_slow_is_not_asked_for_again(waits: list[float]):
+    with pytest.raises(httpx.ReadTimeout):
+        await tries(httpx.ReadTimeout("x"), OK)
+
+
+@pytest.mark.parametrize("value", ["soon", "nan", "inf", "-3", "1e999", "", "0"])
+async def test_a_wait_that_makes_no_sense_is_our_own(value: str, waits: list[float]):
+    await tries(refusal(retry_after=value, x_ratelimit_remaining="0", x_ratelimit_reset=value), OK)
+    assert 0 < waits[0] < 1

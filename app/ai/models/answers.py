@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel, ValidationError
 
 from app.ai.exceptions import ModelAPIError, ModelHTTPError, UnexpectedModelBehavior
-from app.ai.retries import is_worth_retrying
+from app.ai.retries import is_for_good, is_worth_retrying
 from app.ai.stamps import now_utc
 
 
@@ -72,6 +72,15 @@ def read_answer(answer_type: type[AnswerT], text: str, model_name: str) -> Answe
         raise UnexpectedModelBehavior(f"{model_name} answered JSON of a wrong shape ({wrong})", text[:2000]) from err
 
 
+def read_pieces(answer_type: type[AnswerT], text: str, model_name: str) -> list[AnswerT]:
+    """Parse an answer that may come as a list of its pieces; raises as `read_json` does."""
+    if not text.lstrip().startswith("["):
+        return [read_answer(answer_type, text, model_name)]
+    with suppress(ValueError):
+        return [read_answer(answer_type, json.dumps(piece), model_name) for piece in json.loads(text)]
+    raise UnexpectedModelBehavior(f"{model_name} answered something that is no JSON", text[:2000])
+
+
 def error_in_answer(error: Any, model_name: str) -> ModelAPIError:
     """The exception for an error that came with a status of success."""
     details = cast("dict[str, Any]", error) if isinstance(error, dict) else {"message": str(error)}
@@ -87,7 +96,7 @@ def error_in_answer(error: Any, model_name: str) -> ModelAPIError:
 def _http_error(status: int, model_name: str, details: dict[str, Any]) -> ModelHTTPError:
     error = ModelHTTPError(status, model_name, details)
     # The answer had begun, so the request was not tried again by itself. Nobody waits for a quota to be paid.
-    if is_worth_retrying(status) and "insufficient_quota" not in (details.get("code"), details.get("type")):
+    if is_worth_retrying(status) and not is_for_good(json.dumps(details).encode()):
         error.retry_at = now_utc()
     return error
 

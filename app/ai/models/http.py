@@ -1,30 +1,50 @@
-"""Asking a model over HTTP: sending, errors, and answers that are still being read."""
+"""Asking a model over HTTP: what all APIs share. What one is asked and how it answers stands in its own package."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncGenerator, Mapping
+from abc import abstractmethod
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self, cast
 
 import httpx
-from httpx_sse import EventSource, SSEError
 
 from app.ai.exceptions import ModelAPIError, ModelCoolingDown, ModelHTTPError, UnexpectedModelBehavior
-from app.ai.models.answers import error_body, read_json
+from app.ai.messages import ModelMessage, ModelResponse
+from app.ai.models import check_allow_model_requests
+from app.ai.models.answers import error_body
+from app.ai.models.http_stream import HTTPStreamedResponse, OpenAnswer, WholeStreamedResponse, describe
 from app.ai.models.model import Model
-from app.ai.models.patience import Patience
+from app.ai.models.parameters import ModelRequestParameters
 from app.ai.models.streamed_response import StreamedResponse
 from app.ai.profiles import ModelProfileSpec
-from app.ai.providers import Provider
+from app.ai.providers import Provider, infer_provider
 from app.ai.retries import asked_pause, end_of_pause, send_with_retries
 from app.ai.settings import ModelSettings
 from app.ai.stamps import now_utc
+from app.ai.tools import RunContext
+
+DEADLINE = 1800.0
+"""Seconds until the whole answer has to be there, unless the setting `deadline` says otherwise."""
+
+UNSTREAMED_SILENCE = 600.0
+"""Seconds that a server may be silent while it makes a whole answer; a streamed one shows sooner that it is alive."""
 
 _REQUEST_ID_HEADERS = ("request-id", "x-request-id", "apim-request-id")
+
+
+@dataclass(kw_only=True)
+class Question:
+    """A request of an API: where it goes below the base URL, and what it says."""
+
+    path: str
+    body: dict[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class HTTPModel(Model):
@@ -34,17 +54,23 @@ class HTTPModel(Model):
     and UnexpectedModelBehavior for an answer that cannot be understood.
     """
 
+    default_provider: ClassVar[str]
+
     def __init__(
         self,
         model_name: str,
         *,
-        provider: Provider[httpx.AsyncClient],
+        provider: Provider[httpx.AsyncClient] | str | None = None,
         profile: ModelProfileSpec | None = None,
         settings: ModelSettings | None = None,
     ):
-        super().__init__(settings=settings, profile=profile or provider.model_profile)
+        """A provider may be given by its name; the API's own one is asked if none is given."""
+        provider = provider or self.default_provider
+        self._provider: Provider[httpx.AsyncClient] = (
+            infer_provider(provider) if isinstance(provider, str) else provider
+        )
         self._model_name = model_name
-        self._provider = provider
+        super().__init__(settings=settings, profile=profile or self._provider.model_profile)
 
     @property
     def model_name(self) -> str:
@@ -55,6 +81,11 @@ class HTTPModel(Model):
         return self._provider.name
 
     @property
+    def provider(self) -> Provider[httpx.AsyncClient]:
+        """Where the model is asked."""
+        return self._provider
+
+    @property
     def base_url(self) -> str:
         return self._provider.base_url
 
@@ -63,62 +94,150 @@ class HTTPModel(Model):
         """The HTTP client of the running event loop."""
         return self._provider.client
 
-    async def _ask(
-        self, path: str, body: Mapping[str, Any], settings: ModelSettings, *, headers: Mapping[str, str] | None = None
-    ) -> str:
-        """Post a body to a path below the base URL and read the whole answer."""
-        async with self._sent(path, body, settings, headers=headers) as response:
-            return await self._read(response)
-
-    async def _read(self, response: httpx.Response) -> str:
-        try:
-            return (await response.aread()).decode(errors="replace")
-        except httpx.TransportError as err:
-            raise _broken_off(self._model_name, f"The answer of {self._model_name} broke off: {describe(err)}") from err
+    async def request(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+    ) -> ModelResponse:
+        check_allow_model_requests()
+        settings, parameters = self._prepared(model_settings, model_request_parameters)
+        body = await self._whole_body(messages, settings, parameters)
+        stream = self._streams_anyway(body)
+        async with self._sent(self._question(body, settings, parameters, stream=stream), settings, stream) as answer:
+            if not answer.is_stream:
+                return self._read(await answer.text())
+            async with aclosing(self._streamed(answer, parameters)) as streamed:
+                async for _ in streamed:
+                    pass
+                return streamed.get()
 
     @asynccontextmanager
-    async def _sent(
-        self, path: str, body: Mapping[str, Any], settings: ModelSettings, *, headers: Mapping[str, str] | None = None
-    ) -> AsyncGenerator[httpx.Response]:
-        """Send a request; the response is open until the block ends, so that leaving it early stops the model."""
+    async def request_stream(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+        run_context: RunContext[Any] | None = None,
+    ) -> AsyncGenerator[StreamedResponse]:
+        check_allow_model_requests()
+        settings, parameters = self._prepared(model_settings, model_request_parameters)
+        body = await self._whole_body(messages, settings, parameters)
+        async with self._sent(self._question(body, settings, parameters, stream=True), settings, True) as answer:
+            if answer.is_json:  # an error, or a server that does not stream
+                whole = self._read(await answer.text())
+                yield WholeStreamedResponse(parameters, whole)
+                return
+            async with aclosing(self._streamed(answer, parameters)) as streamed:
+                yield streamed
+
+    @abstractmethod
+    async def _body(
+        self, messages: Sequence[ModelMessage], settings: ModelSettings, parameters: ModelRequestParameters
+    ) -> dict[str, Any]:
+        """What is asked."""
+
+    @abstractmethod
+    def _question(
+        self, body: dict[str, Any], settings: ModelSettings, parameters: ModelRequestParameters, *, stream: bool
+    ) -> Question:
+        """The request for an answer, whole or streamed."""
+
+    @abstractmethod
+    def _to_response(self, text: str) -> ModelResponse:
+        """Read a whole answer."""
+
+    @abstractmethod
+    def _streamed(self, answer: OpenAnswer, parameters: ModelRequestParameters) -> HTTPStreamedResponse:
+        """Read an answer as it comes."""
+
+    def _streams_anyway(self, body: Mapping[str, Any]) -> bool:
+        """Whether an answer is better streamed even if it is wanted whole."""
+        return False
+
+    def _read(self, text: str) -> ModelResponse:
+        try:
+            return self._to_response(text)
+        except (KeyError, TypeError, AttributeError, ValueError) as err:
+            problem = f"{type(err).__name__}: {err}"
+            raise UnexpectedModelBehavior(
+                f"{self._model_name} answered JSON of a wrong shape ({problem})", text[:2000]
+            ) from err
+
+    def _prepared(
+        self, model_settings: ModelSettings | None, model_request_parameters: ModelRequestParameters
+    ) -> tuple[ModelSettings, ModelRequestParameters]:
+        settings, parameters = self.prepare_request(model_settings, model_request_parameters)
+        return settings or {}, parameters
+
+    async def _whole_body(
+        self, messages: Sequence[ModelMessage], settings: ModelSettings, parameters: ModelRequestParameters
+    ) -> dict[str, Any]:
+        body = await self._body(messages, settings, parameters)
+        return body | cast("dict[str, Any]", settings.get("extra_body") or {})
+
+    async def _ask(self, question: Question, settings: ModelSettings) -> str:
+        """The whole answer to a question that is not for a response."""
+        async with self._sent(question, settings, False) as answer:
+            return await answer.text()
+
+    @asynccontextmanager
+    async def _sent(self, question: Question, settings: ModelSettings, stream: bool) -> AsyncGenerator[OpenAnswer]:
+        """Send a request; the answer is open until the block ends, so that leaving it early stops the model."""
         # Escaped, because half a surrogate pair in somebody's text has no UTF-8.
-        content = json.dumps(body)
-        all_headers = {**(headers or {}), **self._provider.headers, **settings.get("extra_headers", {})}
+        content = json.dumps(question.body)
+        headers = {**question.headers, **self._provider.headers, **settings.get("extra_headers", {})}
+        seconds = settings.get("deadline", DEADLINE)
+        deadline = asyncio.get_running_loop().time() + seconds
+        timeout = self._timeout(settings, stream)
         endpoint = f"{self._model_name} at {self.base_url}"
         if (pause := await end_of_pause(endpoint)) is not None:
             raise ModelCoolingDown(self._model_name, pause)
         try:
-            response = await send_with_retries(
-                lambda: self._send(path, content, all_headers, settings.get("timeout")), endpoint=endpoint
-            )
+            async with asyncio.timeout_at(deadline):
+                response = await send_with_retries(
+                    lambda: self._send(question.path, content, headers, timeout), endpoint=endpoint
+                )
+        except TimeoutError as err:
+            raise ModelAPIError(self._model_name, f"{self.base_url} gave no answer within {seconds:g} s") from err
         except httpx.TransportError as err:
             raise ModelAPIError(self._model_name, f"Could not reach {self.base_url}: {describe(err)}") from err
+        answer = OpenAnswer(response, self._model_name, self.system, self.base_url, deadline)
         try:
             if not response.is_success:
-                raise await self._http_error(response)
-            yield response
+                raise await self._http_error(answer)
+            yield answer
         finally:
             await response.aclose()
 
-    async def _send(self, path: str, content: str, headers: Mapping[str, str], timeout: float | None) -> httpx.Response:
+    def _timeout(self, settings: ModelSettings, stream: bool) -> httpx.Timeout:
+        if (given := settings.get("timeout")) is not None:
+            return httpx.Timeout(given)
+        timeout = self.client.timeout
+        if stream or timeout.read is None:
+            return timeout
+        silence = max(timeout.read, UNSTREAMED_SILENCE)
+        return httpx.Timeout(connect=timeout.connect, write=timeout.write, pool=timeout.pool, read=silence)
+
+    async def _send(
+        self, path: str, content: str, headers: Mapping[str, str], timeout: httpx.Timeout
+    ) -> httpx.Response:
         base, target = httpx.URL(self.base_url), httpx.URL(path)
         url = base.copy_with(path=base.path.rstrip("/") + target.path).copy_merge_params(target.params)
         request = self.client.build_request(
-            "POST",
-            url,
-            content=content,
-            headers={"Content-Type": "application/json", **headers},
-            timeout=httpx.USE_CLIENT_DEFAULT if timeout is None else timeout,
+            "POST", url, content=content, headers={"Content-Type": "application/json", **headers}, timeout=timeout
         )
         return await self.client.send(request, stream=True)
 
-    async def _http_error(self, response: httpx.Response) -> ModelHTTPError:
+    async def _http_error(self, answer: OpenAnswer) -> ModelHTTPError:
         try:
-            text = self._provider.redact((await response.aread()).decode(errors="replace"))
-        except httpx.TransportError:
+            text = self._provider.redact(await answer.text())
+        except ModelAPIError:
             text = ""
-        headers = response.headers
-        request_id = next((str(headers[name]) for name in _REQUEST_ID_HEADERS if name in headers), None)
+        response = answer.response
+        request_id = next(
+            (str(response.headers[name]) for name in _REQUEST_ID_HEADERS if name in response.headers), None
+        )
         error = ModelHTTPError(response.status_code, self._model_name, error_body(text, request_id))
         if (pause := await asked_pause(response)) is not None:
             error.retry_at = now_utc() + timedelta(seconds=pause)
@@ -132,101 +251,3 @@ class HTTPModel(Model):
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         await self._provider.__aexit__(exc_type, exc, tb)
-
-
-@dataclass
-class HTTPStreamedResponse(StreamedResponse):
-    """An answer in server-sent events that is still being read."""
-
-    http_response: httpx.Response
-    requested_model: str
-    provider: str
-    url: str
-    started_at: datetime = field(default_factory=now_utc)
-    _model_name: str | None = field(default=None, init=False)
-    _ended: bool = field(default=False, init=False)
-    """Whether the answer has said that it is complete; subclasses tell it by the API's own end marker."""
-
-    async def _data(self) -> AsyncGenerator[str]:
-        """The data of each event, until the stream ends. ModelAPIError if it ends before the answer is complete."""
-        try:
-            async with aclosing(self._with_patience()) as events:
-                async for data in events:
-                    yield data
-        except httpx.TransportError as err:
-            # Once the answer has said that it is finished, a rough goodbye loses at most the usage.
-            if not self._ended:
-                raise _broken_off(
-                    self.requested_model, f"The stream of {self.requested_model} broke off: {describe(err)}"
-                ) from err
-        if not self._ended and not self.cancelled:
-            raise _broken_off(
-                self.requested_model, f"The stream of {self.requested_model} ended before the answer was complete"
-            )
-
-    async def _with_patience(self) -> AsyncGenerator[str]:
-        """The data of each event. The connection's own timeout does not see a server that only sends signs of life."""
-        timeouts: Mapping[str, float | None] = self.http_response.request.extensions.get("timeout", {})
-        seconds = timeouts.get("read")
-        with Patience(seconds) as patience:
-            async with aclosing(self._server_sent()) as events:
-                try:
-                    while (data := await patience.wait(anext(events, None))) is not None:
-                        if not self._is_sign_of_life(data):
-                            patience.renew()
-                        yield data
-                except TimeoutError as err:
-                    raise _broken_off(
-                        self.requested_model, f"The stream of {self.requested_model} said nothing for {seconds:g} s"
-                    ) from err
-
-    def _is_sign_of_life(self, data: str) -> bool:
-        """Whether an event only says that the server is still there."""
-        return False
-
-    async def _server_sent(self) -> AsyncGenerator[str]:
-        try:
-            async with aclosing(EventSource(self.http_response).aiter_sse()) as events:
-                async for event in events:
-                    if event.data:
-                        yield event.data
-        except SSEError as err:
-            text = (await self.http_response.aread()).decode(errors="replace")
-            read_json(text, self.requested_model)  # an error object tells more than the content type
-            raise UnexpectedModelBehavior(f"{self.requested_model} did not answer with a stream", text[:2000]) from err
-
-    @property
-    def model_name(self) -> str:
-        return self._model_name or self.requested_model
-
-    @property
-    def provider_name(self) -> str:
-        return self.provider
-
-    @property
-    def provider_url(self) -> str:
-        return self.url
-
-    @property
-    def timestamp(self) -> datetime:
-        return self.started_at
-
-    async def close_stream(self) -> None:
-        await self.http_response.aclose()
-
-
-def is_event_stream(response: httpx.Response) -> bool:
-    """Whether an answer comes in server-sent events."""
-    return "text/event-stream" in response.headers.get("content-type", "")
-
-
-def _broken_off(model_name: str, message: str) -> ModelAPIError:
-    """An answer that began and did not end. Asking again is right, but not unasked: it costs, and what came is void."""
-    error = ModelAPIError(model_name, message)
-    error.retry_at = now_utc()
-    return error
-
-
-def describe(err: httpx.TransportError) -> str:
-    """What went wrong with a connection; httpx often leaves the message empty."""
-    return f"{type(err).__name__}{f': {err}' if str(err) else ''}"

@@ -16,6 +16,10 @@ class GoogleModelProfile(ModelProfile):
 
     google_supports_thinking_level: bool = True
     """Whether thinking is asked for by a level; older models get a budget of tokens."""
+    google_supports_files_in_results: bool = True
+    """Whether files that a tool returned stand beside its result; older models get them as the user's."""
+    google_supports_tool_combination: bool = True
+    """Whether the provider's own tools and functions can be offered together, and the former's calls are told."""
 
 
 _VERSION = re.compile(r"gemini-(\d+(?:\.\d+)?)")
@@ -34,4 +38,6 @@ def google_model_profile(model_name: str) -> GoogleModelProfile:
         supports_thinking=version >= 2.5 and not draws,
         thinking_always_enabled=version >= 3 or "2.5-pro" in model_name,
         google_supports_thinking_level=version >= 3,
+        google_supports_files_in_results=version >= 3,
+        google_supports_tool_combination=version >= 3,
     )

@@ -6,12 +6,13 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import httpx
 
 from app.ai.exceptions import UserError
 from app.ai.profiles import ModelProfile
-from app.ai.profiles.openai import OpenAIModelProfile, ThinkingStyle, openai_model_profile
+from app.ai.profiles.openai import CachePoints, OpenAIModelProfile, ThinkingStyle, openai_model_profile
 from app.ai.providers.http import HTTPProvider
 
 __all__ = "SERVICES", "AzureProvider", "CompatibleProvider", "Service"
@@ -30,6 +31,10 @@ class Service:
     json_schema: bool = True
     tool_choice_required: bool = True
     stream_options: bool = True
+    cache_points: CachePoints = None
+    document_link: Literal["file_url", "document_url"] | None = None
+    takes_video: bool = False
+    thinking_in_content: bool = False
     thinking: ThinkingStyle = "reasoning_effort"
     """How thinking is asked for, see `OpenAIModelProfile`."""
 
@@ -40,6 +45,11 @@ class Service:
         profile.openai_supports_strict_tool_definition = self.strict
         profile.openai_supports_tool_choice_required = self.tool_choice_required
         profile.openai_supports_stream_options = self.stream_options
+        profile.openai_supports_allowed_tools = False
+        profile.openai_cache_points = self.cache_points
+        profile.openai_document_link = self.document_link
+        profile.openai_takes_video = self.takes_video
+        profile.openai_thinking_in_content = self.thinking_in_content
         profile.openai_thinking_style = self.thinking
         profile.supports_json_schema_output = self.json_schema
         profile.supports_thinking = profile.supports_thinking or bool(_THINKERS.search(model_name))
@@ -61,7 +71,13 @@ SERVICES: Mapping[str, Service] = {
     "github": Service(base_url="https://models.github.ai/inference", key="GITHUB_API_KEY", strict=True),
     "groq": Service(base_url="https://api.groq.com/openai/v1", key="GROQ_API_KEY", strict=True),
     "huggingface": Service(base_url="https://router.huggingface.co/v1", key="HF_TOKEN"),
-    "mistral": Service(base_url="https://api.mistral.ai/v1", key="MISTRAL_API_KEY", stream_options=False),
+    "mistral": Service(
+        base_url="https://api.mistral.ai/v1",
+        key="MISTRAL_API_KEY",
+        stream_options=False,
+        document_link="document_url",
+        thinking_in_content=True,
+    ),
     "moonshotai": Service(base_url="https://api.moonshot.ai/v1", key="MOONSHOTAI_API_KEY", tool_choice_required=False),
     "nebius": Service(base_url="https://api.studio.nebius.com/v1", key="NEBIUS_API_KEY"),
     "ollama": Service(
@@ -71,9 +87,14 @@ SERVICES: Mapping[str, Service] = {
         key_required=False,
     ),
     "openrouter": Service(
-        base_url="https://openrouter.ai/api/v1", key="OPENROUTER_API_KEY", strict=True, thinking="reasoning"
+        base_url="https://openrouter.ai/api/v1",
+        key="OPENROUTER_API_KEY",
+        strict=True,
+        thinking="reasoning",
+        cache_points="cache_control",
+        takes_video=True,
     ),
-    "perplexity": Service(base_url="https://api.perplexity.ai", key="PERPLEXITY_API_KEY"),
+    "perplexity": Service(base_url="https://api.perplexity.ai", key="PERPLEXITY_API_KEY", document_link="file_url"),
     "sambanova": Service(base_url="https://api.sambanova.ai/v1", key="SAMBANOVA_API_KEY"),
     "together": Service(base_url="https://api.together.xyz/v1", key="TOGETHER_API_KEY"),
     "vllm": Service(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +13,6 @@ from app.ai.messages import (
     AudioUrl,
     BinaryContent,
     CachePoint,
-    ModelMessage,
     ModelMessagesTypeAdapter,
     ModelRequest,
     ModelResponse,
@@ -36,10 +33,10 @@ from app.ai.output_modes import OutputObjectDefinition
 from app.ai.providers.anthropic import AnthropicProvider
 from app.ai.settings import ModelSettings
 from app.ai.tools import ToolDefinition
-from tests.ai.models.chat_server import Answer, ChatServer, as_json, serve
+from tests.ai.models.apis import ANTHROPIC, HELLO, NOTHING, streamed
+from tests.ai.models.chat_server import Answer, as_json
 
-NOTHING = ModelRequestParameters()
-HELLO: list[ModelMessage] = [ModelRequest.user_text_prompt("Hello")]
+model_with, sent = ANTHROPIC.model_with, ANTHROPIC.sent
 USAGE = {"input_tokens": 10, "cache_creation_input_tokens": 3, "cache_read_input_tokens": 4, "output_tokens": 5}
 BLOCKS: list[dict[str, Any]] = [
     {"type": "thinking", "thinking": "Hm.", "signature": "sig"},
@@ -87,33 +84,6 @@ def streamed_blocks(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [*events, end, {"type": "message_stop"}]
 
 
-@asynccontextmanager
-async def model_with(
-    *answers: Answer, name: str = "claude-sonnet-4-5"
-) -> AsyncIterator[tuple[AnthropicModel, ChatServer]]:
-    with serve(answers) as server:
-        async with AnthropicModel(name, provider=AnthropicProvider(base_url=server.url, api_key="the-key")) as model:
-            yield model, server
-
-
-async def streamed(model: AnthropicModel, messages: list[ModelMessage] = HELLO) -> ModelResponse:
-    async with model.request_stream(messages, None, NOTHING) as stream:
-        async for _ in stream:
-            pass
-        return stream.get()
-
-
-async def sent(
-    messages: list[ModelMessage] = HELLO,
-    settings: ModelSettings | None = None,
-    parameters: ModelRequestParameters = NOTHING,
-    name: str = "claude-sonnet-4-5",
-) -> dict[str, Any]:
-    async with model_with(as_json(message()), name=name) as (model, server):
-        await model.request(messages, settings, parameters)
-        return server.requests[0]
-
-
 def with_plain_args(response: ModelResponse) -> list[Any]:
     for part in response.parts:
         if isinstance(part, ToolCallPart | NativeToolCallPart):
@@ -127,7 +97,7 @@ async def test_an_answer_becomes_parts_usage_and_finish_reason():
     async with model_with(as_json(message(*BLOCKS, stop_reason="tool_use"))) as (model, server):
         response = await model.request(HELLO, None, NOTHING)
     assert server.targets == ["/v1/v1/messages"]
-    assert server.headers[0]["x-api-key"] == "the-key"
+    assert server.headers[0]["x-api-key"] == "sk-a-very-secret-key"
     assert server.headers[0]["anthropic-version"] == "2023-06-01"
     thought, hidden, search, found, text, call = response.parts
     assert thought == ThinkingPart("Hm.", signature="sig", provider_name="anthropic")

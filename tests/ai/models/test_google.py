@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -13,7 +11,6 @@ from app.ai.exceptions import ModelAPIError, ModelHTTPError, UserError
 from app.ai.messages import (
     BinaryContent,
     FilePart,
-    ModelMessage,
     ModelMessagesTypeAdapter,
     ModelRequest,
     ModelResponse,
@@ -35,10 +32,10 @@ from app.ai.output_modes import OutputObjectDefinition
 from app.ai.providers.google import GoogleProvider, GoogleVertexProvider
 from app.ai.settings import ModelSettings
 from app.ai.tools import ToolDefinition
-from tests.ai.models.chat_server import Answer, ChatServer, as_json, serve
+from tests.ai.models.apis import GOOGLE, HELLO, NOTHING, streamed
+from tests.ai.models.chat_server import Answer, as_json, serve
 
-NOTHING = ModelRequestParameters()
-HELLO: list[ModelMessage] = [ModelRequest.user_text_prompt("Hello")]
+model_with, sent = GOOGLE.model_with, GOOGLE.sent
 PARTS: list[dict[str, Any]] = [
     {"text": "Hm. ", "thought": True},
     {"text": "Well.", "thought": True},
@@ -71,36 +68,11 @@ def event_stream(*answers: dict[str, Any], **options: Any) -> Answer:
     return Answer(body.encode(), content_type="text/event-stream", **options)
 
 
-@asynccontextmanager
-async def model_with(*answers: Answer, name: str = "gemini-3-flash") -> AsyncIterator[tuple[GoogleModel, ChatServer]]:
-    with serve(answers) as server:
-        async with GoogleModel(name, provider=GoogleProvider(base_url=server.url, api_key="the-key")) as model:
-            yield model, server
-
-
-async def streamed(model: GoogleModel) -> ModelResponse:
-    async with model.request_stream(HELLO, None, NOTHING) as stream:
-        async for _ in stream:
-            pass
-        return stream.get()
-
-
-async def sent(
-    messages: list[ModelMessage] = HELLO,
-    settings: ModelSettings | None = None,
-    parameters: ModelRequestParameters = NOTHING,
-    name: str = "gemini-3-flash",
-) -> dict[str, Any]:
-    async with model_with(as_json(answer({"text": "Hi"})), name=name) as (model, server):
-        await model.request(messages, settings, parameters)
-        return server.requests[0]
-
-
 async def test_an_answer_becomes_parts_usage_and_finish_reason():
     async with model_with(as_json(answer(*PARTS))) as (model, server):
         response = await model.request(HELLO, None, NOTHING)
     assert server.targets == ["/v1/models/gemini-3-flash:generateContent"]
-    assert server.headers[0]["x-goog-api-key"] == "the-key"
+    assert server.headers[0]["x-goog-api-key"] == "sk-a-very-secret-key"
     assert response.parts == [
         ThinkingPart("Hm. Well.", provider_name="google-gla"),
         TextPart("I shall look.", provider_name="google-gla", provider_details={"thought_signature": "c2ln"}),
@@ -266,7 +238,10 @@ async def test_a_request_says_all_that_was_set():
     assert body["safetySettings"] == [safety]
     assert body["tools"][0] == {"googleSearch": {}}
     assert body["tools"][1]["functionDeclarations"][0]["name"] == "look"
-    assert body["toolConfig"] == {"functionCallingConfig": {"mode": "ANY"}}
+    assert body["toolConfig"] == {
+        "functionCallingConfig": {"mode": "ANY"},
+        "includeServerSideToolInvocations": True,
+    }
 
 
 async def test_older_models_think_by_a_budget():

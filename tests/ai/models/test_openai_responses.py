@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +14,6 @@ from app.ai.messages import (
     DocumentUrl,
     FilePart,
     ImageUrl,
-    ModelMessage,
     ModelMessagesTypeAdapter,
     ModelRequest,
     ModelResponse,
@@ -34,13 +31,11 @@ from app.ai.models import ModelRequestParameters, infer_model
 from app.ai.models.openai import OpenAIResponsesModel, OpenAIResponsesModelSettings
 from app.ai.native_tools import CodeExecutionTool, MemoryTool, WebSearchTool
 from app.ai.output_modes import OutputObjectDefinition
-from app.ai.providers.openai import OpenAIProvider
-from app.ai.settings import ModelSettings
 from app.ai.tools import ToolDefinition
-from tests.ai.models.chat_server import Answer, ChatServer, as_json, serve
+from tests.ai.models.apis import HELLO, NOTHING, RESPONSES, streamed
+from tests.ai.models.chat_server import Answer, as_json
 
-NOTHING = ModelRequestParameters()
-HELLO: list[ModelMessage] = [ModelRequest.user_text_prompt("Hello")]
+model_with, sent = RESPONSES.model_with, RESPONSES.sent
 CITATION = {"type": "url_citation", "url": "u"}
 ITEMS: list[dict[str, Any]] = [
     {
@@ -109,32 +104,6 @@ def event_stream(*events: dict[str, Any], **options: Any) -> Answer:
     return Answer(body.encode(), content_type="text/event-stream", **options)
 
 
-@asynccontextmanager
-async def model_with(*answers: Answer, name: str = "gpt-5.2") -> AsyncIterator[tuple[OpenAIResponsesModel, ChatServer]]:
-    with serve(answers) as server:
-        provider = OpenAIProvider(base_url=server.url, api_key="the-key")
-        async with OpenAIResponsesModel(name, provider=provider) as model:
-            yield model, server
-
-
-async def streamed(model: OpenAIResponsesModel) -> ModelResponse:
-    async with model.request_stream(HELLO, None, NOTHING) as stream:
-        async for _ in stream:
-            pass
-        return stream.get()
-
-
-async def sent(
-    messages: list[ModelMessage] = HELLO,
-    settings: ModelSettings | None = None,
-    parameters: ModelRequestParameters = NOTHING,
-    name: str = "gpt-5.2",
-) -> dict[str, Any]:
-    async with model_with(as_json(response()), name=name) as (model, server):
-        await model.request(messages, settings, parameters)
-        return server.requests[0]
-
-
 def without_times(answer: ModelResponse) -> list[Any]:
     for part in answer.parts:
         if isinstance(part, NativeToolReturnPart):
@@ -146,7 +115,7 @@ async def test_an_answer_becomes_parts_usage_and_finish_reason():
     async with model_with(as_json(response(*ITEMS))) as (model, server):
         answer = await model.request(HELLO, None, NOTHING)
     assert server.targets == ["/v1/responses"]
-    assert server.headers[0]["authorization"] == "Bearer the-key"
+    assert server.headers[0]["authorization"] == "Bearer sk-a-very-secret-key"
     first, second, search, found, text, call = answer.parts
     assert first == ThinkingPart("Hm.", id="rs_1", signature="secret", provider_name="openai")
     assert second == ThinkingPart("Well.", id="rs_1", provider_name="openai")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import asdict
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from app.ai.exceptions import ModelAPIError, ModelHTTPError
-from app.ai.messages import ModelResponse
+from app.ai.messages import ModelResponse, NativeToolCallPart, ToolCallPart
 from app.ai.models.anthropic import AnthropicModel
 from app.ai.models.google import GoogleModel
 from app.ai.models.http import HTTPModel
@@ -19,8 +21,10 @@ from app.ai.providers.compatible import SERVICES, AzureProvider, CompatibleProvi
 from app.ai.providers.google import GoogleProvider, GoogleVertexProvider
 from app.ai.providers.http import HTTPProvider
 from app.ai.providers.openai import OpenAIProvider
+from tests.ai.models.chat_server import Answer, serve
 from tests.ai.models.recorded import anthropic, chat, google, responses, traffic
 from tests.ai.models.recorded.traffic import Asked, as_answered
+from tests.ai.models.recorded.whole import whole_answer
 
 pytestmark = pytest.mark.skipif(not traffic.AVAILABLE, reason=traffic.UNAVAILABLE)
 
@@ -55,6 +59,56 @@ async def test_a_recorded_scenario_goes_through_our_client(name: str, chunk: int
             if recorded := exchange["request"]["json"]:
                 differences = traffic.differences(api.comparable(recorded), api.comparable(entry["json"]))
                 assert {normalised(path) for path in differences} <= api.EXPLAINED.keys(), differences
+
+
+STREAMED = [
+    scenario["name"]
+    for scenario in traffic.index()
+    if scenario["stream"] and scenario["api"] in APIS and set(scenario["statuses"]) == {200}
+]
+
+
+@pytest.mark.parametrize("name", STREAMED)
+async def test_a_recorded_stream_becomes_the_same_response_as_the_whole_answer(name: str):
+    scenario = traffic.load(name)
+    api = APIS[scenario["api"]]
+    for exchange in scenario["exchanges"]:
+        response = exchange["response"]
+        if "body_text" not in response or error_in(response):
+            continue
+        body = exchange["request"]["json"] or api.HELLO
+        asked: Asked = api.understood(body, [])
+        whole = json.dumps(whole_answer(scenario["api"], response["body_text"]))
+        pairs: list[tuple[str, str]] = [(response["body_text"], "text/event-stream"), (whole, "application/json")]
+        streamed, at_once = [
+            await ask_prepared(scenario, body, asked, text, content_type) for text, content_type in pairs
+        ]
+        assert without_form(streamed) == without_form(at_once)
+
+
+async def ask_prepared(
+    scenario: dict[str, Any], body: dict[str, Any], asked: Asked, text: str, content_type: str
+) -> ModelResponse:
+    answer = Answer(text.encode(), content_type=content_type)
+    settings: Any = asked.settings
+    with serve([answer]) as server:
+        async with make_model(scenario, SimpleNamespace(base_url=lambda: server.url), body) as model:
+            if content_type == "application/json":
+                return await model.request(asked.messages, settings, asked.parameters)
+            return await ask(model, asked, {})
+
+
+def without_form(response: ModelResponse) -> dict[str, Any]:
+    """A response without what a stream cannot have or has in another form: our times and ids, arguments as text."""
+    shown = asdict(response)
+    for part, told in zip(response.parts, shown["parts"], strict=True):
+        told.pop("timestamp", None)
+        if isinstance(part, ToolCallPart | NativeToolCallPart):
+            told["args"] = part.args_as_dict()
+        if str(told.get("tool_call_id", "")).startswith("pyd_ai_"):
+            told["tool_call_id"] = "ours"
+    del shown["timestamp"], shown["provider_url"]
+    return shown
 
 
 def make_model(scenario: dict[str, Any], server: Any, body: dict[str, Any]) -> HTTPModel:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import Field
+
 from app.ai.messages import (
     CompactionPart,
     FinishReason,
@@ -26,11 +28,12 @@ class Message(ProviderAnswer):
 
     id: str | None = None
     model: str | None = None
-    content: list[dict[str, Any]]
+    content: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]])
     stop_reason: str | None = None
     stop_sequence: str | None = None
     stop_details: dict[str, Any] | None = None
     container: dict[str, Any] | None = None
+    context_management: dict[str, Any] | None = None
     usage: dict[str, Any] | None = None
 
 
@@ -64,6 +67,8 @@ def provider_details(message: Message) -> dict[str, Any] | None:
         "stop_sequence": message.stop_sequence,
         "stop_details": message.stop_details,
         "container": message.container,
+        "service_tier": (message.usage or {}).get("service_tier"),
+        "context_management": message.context_management,
     }
     return {key: value for key, value in details.items() if value} or None
 
@@ -87,7 +92,7 @@ def _integers(counts: Mapping[str, Any]) -> Mapping[str, int]:
     for key, value in counts.items():
         if isinstance(value, dict):
             flat |= _integers(value)  # pyright: ignore[reportUnknownArgumentType]
-        elif isinstance(value, int):
+        elif type(value) is int:
             flat[key] = value
     return flat
 
@@ -143,12 +148,12 @@ def _native_part(block: Block, provider_name: str) -> ModelResponsePart | None:
     kind: str = block.get("type", "")
     # What is not a field of ours is kept, so that the block goes back as it came.
     details = {key: value for key, value in block.items() if key not in ("id", "input", "tool_use_id", "content")}
-    if kind in ("server_tool_use", "mcp_tool_use"):
+    if kind.endswith("tool_use") and "name" in block and "id" in block:
         name = _native_name(block["name"], block.get("server_name"))
         return NativeToolCallPart(
             name, block.get("input"), block["id"], provider_name=provider_name, provider_details=details
         )
-    if "tool_use_id" in block:
+    if block.get("tool_use_id"):
         name = _native_name(kind.removesuffix("_tool_result"), None)
         return NativeToolReturnPart(
             name, block.get("content"), block["tool_use_id"], provider_name=provider_name, provider_details=details

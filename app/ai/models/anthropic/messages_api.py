@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing, asynccontextmanager
-from typing import Any, Literal, cast
-
-import httpx
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 from app.ai.messages import ModelMessage, ModelResponse
-from app.ai.models import ModelRequestParameters, StreamedResponse, check_allow_model_requests
+from app.ai.models import check_allow_model_requests
 from app.ai.models.answers import ProviderAnswer, read_answer
 from app.ai.models.anthropic.answers import Message, to_response
 from app.ai.models.anthropic.messages import system_text, to_messages
 from app.ai.models.anthropic.settings import CacheTTL, cache_control, settings_body
 from app.ai.models.anthropic.streaming import AnthropicStreamedResponse
 from app.ai.models.anthropic.tools import betas, output_format, tools_body
-from app.ai.models.http import HTTPModel, is_event_stream
+from app.ai.models.http import HTTPModel, Question
+from app.ai.models.http_stream import OpenAnswer
+from app.ai.models.parameters import ModelRequestParameters
 from app.ai.native_tools import (
     SUPPORTED_NATIVE_TOOLS,
     AbstractNativeTool,
@@ -24,11 +23,8 @@ from app.ai.native_tools import (
     ImageGenerationTool,
     XSearchTool,
 )
-from app.ai.profiles import ModelProfileSpec
 from app.ai.profiles.anthropic import AnthropicModelProfile
-from app.ai.providers import Provider, infer_provider
 from app.ai.settings import ModelSettings
-from app.ai.tools import RunContext
 from app.ai.usage import RequestUsage
 
 _PATH = "/v1/messages"
@@ -45,53 +41,7 @@ class _Count(ProviderAnswer):
 class AnthropicModel(HTTPModel):
     """A model behind the Messages API, of Anthropic or a server that speaks it."""
 
-    def __init__(
-        self,
-        model_name: str,
-        *,
-        provider: Provider[httpx.AsyncClient] | Literal["anthropic"] = "anthropic",
-        profile: ModelProfileSpec | None = None,
-        settings: ModelSettings | None = None,
-    ):
-        found = infer_provider(provider) if isinstance(provider, str) else provider
-        super().__init__(model_name, provider=found, profile=profile, settings=settings)
-
-    async def request(
-        self,
-        messages: list[ModelMessage],
-        model_settings: ModelSettings | None,
-        model_request_parameters: ModelRequestParameters,
-    ) -> ModelResponse:
-        check_allow_model_requests()
-        settings, parameters = self.prepare_request(model_settings, model_request_parameters)
-        body = await self._body(messages, settings or {}, parameters)
-        if body["max_tokens"] > _MAX_TOKENS_UNSTREAMED:
-            body["stream"] = True
-        async with self._sent(_PATH, body, settings or {}, headers=_headers(settings or {}, parameters)) as response:
-            if not is_event_stream(response):
-                return self._to_response(await self._read(response))
-            async with aclosing(self._streamed(response, parameters)) as streamed:
-                async for _ in streamed:
-                    pass
-                return streamed.get()
-
-    @asynccontextmanager
-    async def request_stream(
-        self,
-        messages: list[ModelMessage],
-        model_settings: ModelSettings | None,
-        model_request_parameters: ModelRequestParameters,
-        run_context: RunContext[Any] | None = None,
-    ) -> AsyncGenerator[StreamedResponse]:
-        check_allow_model_requests()
-        settings, parameters = self.prepare_request(model_settings, model_request_parameters)
-        body = await self._body(messages, settings or {}, parameters)
-        headers = _headers(settings or {}, parameters)
-        async with (
-            self._sent(_PATH, {**body, "stream": True}, settings or {}, headers=headers) as response,
-            aclosing(self._streamed(response, parameters)) as streamed,
-        ):
-            yield streamed
+    default_provider = "anthropic"
 
     async def count_tokens(
         self,
@@ -100,32 +50,15 @@ class AnthropicModel(HTTPModel):
         model_request_parameters: ModelRequestParameters,
     ) -> RequestUsage:
         check_allow_model_requests()
-        settings, parameters = self.prepare_request(model_settings, model_request_parameters)
-        body = await self._body(messages, settings or {}, parameters)
+        settings, parameters = self._prepared(model_settings, model_request_parameters)
+        body = await self._whole_body(messages, settings, parameters)
         counted = {key: body[key] for key in _COUNTED if key in body}
-        headers = _headers(settings or {}, parameters)
-        text = await self._ask(f"{_PATH}/count_tokens", counted, settings or {}, headers=headers)
+        headers = _headers(body, settings, parameters)
+        text = await self._ask(Question(path=f"{_PATH}/count_tokens", body=counted, headers=headers), settings)
         return RequestUsage(input_tokens=read_answer(_Count, text, self._model_name).input_tokens)
 
     def supported_native_tools(self) -> frozenset[type[AbstractNativeTool]]:
         return SUPPORTED_NATIVE_TOOLS - {FileSearchTool, ImageGenerationTool, XSearchTool}
-
-    def _streamed(self, response: httpx.Response, parameters: ModelRequestParameters) -> AnthropicStreamedResponse:
-        return AnthropicStreamedResponse(
-            parameters,
-            http_response=response,
-            requested_model=self._model_name,
-            provider=self.system,
-            url=self.base_url,
-        )
-
-    def _to_response(self, text: str) -> ModelResponse:
-        return to_response(
-            read_answer(Message, text, self._model_name),
-            model_name=self._model_name,
-            provider_name=self.system,
-            provider_url=self.base_url,
-        )
 
     async def _body(
         self, messages: Sequence[ModelMessage], settings: ModelSettings, parameters: ModelRequestParameters
@@ -143,13 +76,32 @@ class AnthropicModel(HTTPModel):
         if output := output_format(parameters):
             body["output_config"] = {**body.get("output_config", {}), "format": output}
         thinks = body.get("thinking", {}).get("type", "disabled") != "disabled"
-        body |= tools_body(settings, parameters, thinks=thinks)
-        return body | cast("dict[str, Any]", settings.get("extra_body", {}))
+        return body | tools_body(settings, parameters, thinks=thinks)
+
+    def _question(
+        self, body: dict[str, Any], settings: ModelSettings, parameters: ModelRequestParameters, *, stream: bool
+    ) -> Question:
+        headers = _headers(body, settings, parameters)
+        return Question(path=_PATH, body={**body, "stream": True} if stream else body, headers=headers)
+
+    def _streams_anyway(self, body: Mapping[str, Any]) -> bool:
+        return body["max_tokens"] > _MAX_TOKENS_UNSTREAMED
+
+    def _to_response(self, text: str) -> ModelResponse:
+        return to_response(
+            read_answer(Message, text, self._model_name),
+            model_name=self._model_name,
+            provider_name=self.system,
+            provider_url=self.base_url,
+        )
+
+    def _streamed(self, answer: OpenAnswer, parameters: ModelRequestParameters) -> AnthropicStreamedResponse:
+        return AnthropicStreamedResponse(parameters, answer)
 
 
-def _headers(settings: ModelSettings, parameters: ModelRequestParameters) -> dict[str, str]:
+def _headers(body: Mapping[str, Any], settings: ModelSettings, parameters: ModelRequestParameters) -> dict[str, str]:
     given: list[str] = cast("Any", settings).get("anthropic_betas", [])
-    wanted = ",".join(dict.fromkeys([*given, *betas(parameters)]))
+    wanted = ",".join(dict.fromkeys([*given, *betas(body, parameters)]))
     return {"anthropic-version": _VERSION, **({"anthropic-beta": wanted} if wanted else {})}
 
 

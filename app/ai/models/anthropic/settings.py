@@ -23,6 +23,8 @@ class AnthropicModelSettings(ModelSettings, total=False):
     anthropic_service_tier: Literal["auto", "standard_only"]
     anthropic_container: str | dict[str, Any]
     anthropic_context_management: dict[str, Any]
+    anthropic_task_budget: dict[str, Any]
+    """The API's own `task_budget` object: how many tokens the whole of the work may take."""
     anthropic_betas: list[str]
     anthropic_cache: CacheTTL
     """Let the provider find the prefix to cache."""
@@ -103,8 +105,9 @@ def _thinking_body(
     body: dict[str, Any] = {"max_tokens": max_tokens or default}
     if thinking is not None:
         body["thinking"] = thinking
-    if effort is not None:
-        body["output_config"] = {"effort": effort}
+    config = {"effort": effort, "task_budget": given.get("anthropic_task_budget")}
+    if config := {key: value for key, value in config.items() if value is not None}:
+        body["output_config"] = config
     return body
 
 

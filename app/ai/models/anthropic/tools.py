@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
 
 from app.ai.exceptions import UserError
 from app.ai.models.anthropic.settings import CacheTTL, cache_control
 from app.ai.models.parameters import ModelRequestParameters
-from app.ai.models.tool_choice import offer_tools
+from app.ai.models.tool_choice import OfferedTools, offer_tools
 from app.ai.native_tools import (
     CodeExecutionTool,
     MCPServerTool,
@@ -25,18 +25,34 @@ _BETAS = {
     MemoryTool: "context-management-2025-06-27",
     WebFetchTool: "web-fetch-2025-09-10",
 }
+_BETAS_OF_FIELDS = {
+    "context_management": "context-management-2025-06-27",
+}
 
 
-def betas(parameters: ModelRequestParameters) -> list[str]:
-    """The previews that the native tools need."""
-    return [beta for kind, beta in _BETAS.items() if any(isinstance(tool, kind) for tool in parameters.native_tools)]
+def betas(body: Mapping[str, Any], parameters: ModelRequestParameters) -> list[str]:
+    """The previews that the request needs."""
+    wanted = [beta for kind, beta in _BETAS.items() if any(isinstance(tool, kind) for tool in parameters.native_tools)]
+    wanted += [beta for name, beta in _BETAS_OF_FIELDS.items() if name in body]
+    if any(_has_file_id(message["content"]) for message in body["messages"]):
+        wanted.append("files-api-2025-04-14")
+    return wanted
+
+
+def _has_file_id(blocks: Any) -> bool:
+    return isinstance(blocks, list) and any(
+        block.get("source", {}).get("type") == "file" or _has_file_id(block.get("content"))
+        for block in cast("list[dict[str, Any]]", blocks)
+    )
 
 
 def tools_body(settings: ModelSettings, parameters: ModelRequestParameters, *, thinks: bool) -> dict[str, Any]:
     """Tools on offer and whether one has to be called."""
     offered = offer_tools(settings, parameters)
     searches = any(isinstance(tool, ToolSearchTool) for tool in parameters.native_tools)
-    tools = [_function(tool, deferrable=searches) for tool in offered.tools]
+    # The API does not let a model be forced into a call while it thinks.
+    listed = offered.listed(forces_one=not thinks)
+    tools = [_function(tool, deferrable=searches) for tool in listed]
     tools += [_native(tool) for tool in parameters.native_tools if not isinstance(tool, MCPServerTool)]
     body: dict[str, Any] = {}
     if servers := [_mcp_server(tool) for tool in parameters.native_tools if isinstance(tool, MCPServerTool)]:
@@ -47,13 +63,19 @@ def tools_body(settings: ModelSettings, parameters: ModelRequestParameters, *, t
     if ttl:
         tools[-1]["cache_control"] = cache_control(ttl)
     body["tools"] = tools
-    if offered.tools:
-        # The API does not let a model be forced into a call while it thinks.
-        choice: dict[str, Any] = {"type": "any" if offered.mode == "required" and not thinks else "auto"}
-        if settings.get("parallel_tool_calls") is False:
-            choice["disable_parallel_tool_use"] = True
-        body["tool_choice"] = choice
+    if listed:
+        body["tool_choice"] = _choice(offered, may_force=not thinks)
+        if settings.get("parallel_tool_calls") is False and offered.mode != "none":
+            body["tool_choice"]["disable_parallel_tool_use"] = True
     return body
+
+
+def _choice(offered: OfferedTools, *, may_force: bool) -> dict[str, Any]:
+    if offered.mode != "required":
+        return {"type": offered.mode}
+    if not may_force:
+        return {"type": "auto"}
+    return {"type": "tool", "name": offered.forced} if offered.forced else {"type": "any"}
 
 
 def output_format(parameters: ModelRequestParameters) -> dict[str, Any] | None:

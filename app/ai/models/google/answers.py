@@ -20,7 +20,7 @@ from app.ai.messages import (
     ToolCallPart,
 )
 from app.ai.models.answers import ProviderAnswer
-from app.ai.models.google.contents import SIGNATURE, Part
+from app.ai.models.google.contents import SIGNATURE, TOOL_TYPE, Part
 from app.ai.parts import ModelResponsePartsManager
 from app.ai.stamps import generate_tool_call_id
 from app.ai.usage import RequestUsage
@@ -41,6 +41,7 @@ class Candidate(BaseModel):
     safety_ratings: list[dict[str, Any]] | None = Field(None, alias="safetyRatings")
     grounding_metadata: dict[str, Any] | None = Field(None, alias="groundingMetadata")
     url_context_metadata: dict[str, Any] | None = Field(None, alias="urlContextMetadata")
+    citation_metadata: dict[str, Any] | None = Field(None, alias="citationMetadata")
     logprobs_result: dict[str, Any] | None = Field(None, alias="logprobsResult")
     avg_logprobs: float | None = Field(None, alias="avgLogprobs")
 
@@ -70,10 +71,13 @@ _FINISH_REASONS: Mapping[str, FinishReason] = {
     **dict.fromkeys(_BROKEN, "error"),
 }
 
+_COUNTED_BY_MODALITY = ("prompt", "cache", "candidates", "toolUsePrompt")
+
 
 def usage_of(counts: Mapping[str, Any]) -> RequestUsage:
     """The counts under our names. The API counts thoughts, and what its tools read, apart; both are paid for."""
     details = {_snake(key): value for key, value in counts.items() if key.endswith("TokenCount") and value}
+    details |= _by_modality(counts)
     tools, thoughts = counts.get("toolUsePromptTokenCount") or 0, counts.get("thoughtsTokenCount") or 0
     return RequestUsage(
         input_tokens=(counts.get("promptTokenCount") or 0) + tools,
@@ -86,6 +90,14 @@ def usage_of(counts: Mapping[str, Any]) -> RequestUsage:
     )
 
 
+def _by_modality(counts: Mapping[str, Any]) -> dict[str, int]:
+    details: dict[str, int] = {}
+    for kind in _COUNTED_BY_MODALITY:
+        items: list[dict[str, Any]] = counts.get(f"{kind}TokensDetails") or []
+        details |= {f"{str(item.get('modality')).lower()}_{_snake(kind)}": item.get("tokenCount", 0) for item in items}
+    return {key: count for key, count in details.items() if count}
+
+
 @cache
 def _snake(key: str) -> str:
     words = key.removesuffix("TokenCount")
@@ -94,6 +106,15 @@ def _snake(key: str) -> str:
 
 def _audio(by_modality: list[dict[str, Any]] | None) -> int:
     return sum(item.get("tokenCount", 0) for item in by_modality or [] if item.get("modality") == "AUDIO")
+
+
+_TOOLS = {
+    "GOOGLE_SEARCH_WEB": "web_search",
+    "GOOGLE_SEARCH_IMAGE": "image_search",
+    "URL_CONTEXT": "web_fetch",
+    "FILE_SEARCH": "file_search",
+    "CODE_EXECUTION": "code_execution",
+}
 
 
 class AnswerReader:
@@ -108,6 +129,8 @@ class AnswerReader:
         self.usage = RequestUsage()
         self._details: dict[str, Any] = {}
         self._newest_code_id: str | None = None
+        self._newest_tool_id = ""
+        self._told_tools: set[str] = set()
         self.id: str | None = None
         self.model: str | None = None
         self.ended = False
@@ -145,9 +168,12 @@ class AnswerReader:
         """Take the end in: what the provider's own tools did is told beside the answer."""
         found: dict[str, Any] = self._details.get("grounding_metadata") or {}
         fetched: dict[str, Any] = self._details.get("url_context_metadata") or {}
+        chunks: list[dict[str, Any]] = found.get("groundingChunks") or []
         events: list[ModelResponseStreamEvent] = []
         if queries := found.get("webSearchQueries"):
             events += self._native("web_search", {"queries": queries}, found.get("groundingChunks"))
+        elif any("retrievedContext" in chunk for chunk in chunks):
+            events += self._native("file_search", {"queries": found.get("retrievalQueries") or []}, chunks)
         if pages := fetched.get("urlMetadata"):
             events += self._native("web_fetch", {"urls": [page.get("retrievedUrl") for page in pages]}, pages)
         return events
@@ -158,6 +184,8 @@ class AnswerReader:
         self.ended = self.ended or candidate.finish_reason is not None
 
     def _native(self, name: str, args: dict[str, Any], content: Any) -> list[ModelResponseStreamEvent]:
+        if name in self._told_tools:
+            return []  # the answer itself told it
         call = NativeToolCallPart(name, args, provider_name=self._provider_name)
         result = NativeToolReturnPart(name, content, call.tool_call_id, provider_name=self._provider_name)
         return [*self._whole(call), *self._whole(result)]
@@ -172,6 +200,8 @@ class AnswerReader:
                 made = ToolCallPart(name, call.get("args") or {}, call.get("id") or generate_tool_call_id())
             case {"inlineData": {"mimeType": str(media_type), "data": str(data)}}:
                 made = FilePart(BinaryContent.narrow_type(BinaryContent(base64.b64decode(data), media_type=media_type)))
+            case {"toolCall": _} | {"toolResponse": _}:
+                return self._take_native(part, details)
             case {"executableCode": _}:
                 made = NativeToolCallPart("code_execution", part["executableCode"])
                 self._newest_code_id = made.tool_call_id
@@ -181,6 +211,21 @@ class AnswerReader:
                 return []
         if details or not isinstance(made, ToolCallPart):
             made.provider_name, made.provider_details = self._provider_name, details
+        return self._whole(made)
+
+    def _take_native(self, part: Part, details: dict[str, Any] | None) -> list[ModelResponseStreamEvent]:
+        told: dict[str, Any] = part.get("toolCall") or part.get("toolResponse") or {}
+        tool_type = str(told.get("toolType", ""))
+        name = _TOOLS.get(tool_type, tool_type.lower() or "tool")
+        self._told_tools.add(name)
+        if "toolCall" in part or not self._newest_tool_id:
+            self._newest_tool_id = generate_tool_call_id()
+        call_id = told.get("id") or self._newest_tool_id
+        if "toolCall" in part:
+            made = NativeToolCallPart(name, told.get("args"), call_id)
+        else:
+            made = NativeToolReturnPart(name, told.get("response"), call_id)
+        made.provider_name, made.provider_details = self._provider_name, {**(details or {}), TOOL_TYPE: tool_type}
         return self._whole(made)
 
     def _whole(self, part: ModelResponsePart) -> list[ModelResponseStreamEvent]:

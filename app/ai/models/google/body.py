@@ -22,6 +22,10 @@ class GoogleModelSettings(ModelSettings, total=False):
     """The API's own `thinkingConfig`, instead of the setting `thinking`."""
     google_labels: dict[str, str]
     google_cached_content: str
+    google_service_tier: str
+    google_response_modalities: list[str]
+    google_speech_config: dict[str, Any]
+    google_media_resolution: str
     google_video_resolution: str
     google_logprobs: bool
     google_top_logprobs: int
@@ -38,6 +42,9 @@ _CONFIG_NAMES = {
     "frequency_penalty": "frequencyPenalty",
     "google_thinking_config": "thinkingConfig",
     "google_video_resolution": "mediaResolution",
+    "google_media_resolution": "mediaResolution",
+    "google_response_modalities": "responseModalities",
+    "google_speech_config": "speechConfig",
     "google_logprobs": "responseLogprobs",
     "google_top_logprobs": "logprobs",
 }
@@ -45,6 +52,7 @@ _NAMES = {
     "google_safety_settings": "safetySettings",
     "google_labels": "labels",
     "google_cached_content": "cachedContent",
+    "google_service_tier": "serviceTier",
 }
 _BUDGETS: Mapping[ThinkingLevel, int] = {
     True: -1,  # as the model sees fit
@@ -90,16 +98,25 @@ def _thinking(level: ThinkingLevel, profile: GoogleModelProfile) -> dict[str, An
     return {**config, "thinkingLevel": _LEVELS[level]} if level in _LEVELS else config
 
 
-def tools_body(settings: ModelSettings, parameters: ModelRequestParameters) -> dict[str, Any]:
-    """Tools on offer and whether one has to be called."""
+def tools_body(
+    settings: ModelSettings, parameters: ModelRequestParameters, profile: GoogleModelProfile, *, tells_tools: bool
+) -> dict[str, Any]:
+    """Tools on offer and whether one has to be called; `tells_tools` if the API tells how its own ones were called."""
     offered = offer_tools(settings, parameters)
+    restricts = offered.mode == "required" and offered.restricted
+    listed = offered.every if restricts or offered.mode == "none" else offered.allowed
     tools = [native for tool in parameters.native_tools if (native := _native(tool))]
-    body: dict[str, Any] = {}
-    if offered.tools:
-        tools.append({"functionDeclarations": [_declaration(tool) for tool in offered.tools]})
-    if offered.tools and offered.mode == "required":
-        body["toolConfig"] = {"functionCallingConfig": {"mode": "ANY"}}
-    return {"tools": tools, **body} if tools else {}
+    config: dict[str, Any] = {}
+    if tools and listed and tells_tools and profile.google_supports_tool_combination:
+        config["includeServerSideToolInvocations"] = True
+    if listed:
+        tools.append({"functionDeclarations": [_declaration(tool) for tool in listed]})
+        if offered.mode != "auto":
+            names = {"allowedFunctionNames": [tool.name for tool in offered.allowed]} if restricts else {}
+            config["functionCallingConfig"] = {"mode": "NONE" if offered.mode == "none" else "ANY", **names}
+    if not tools:
+        return {}
+    return {"tools": tools, **({"toolConfig": config} if config else {})}
 
 
 def _declaration(tool: ToolDefinition) -> dict[str, Any]:
@@ -113,7 +130,8 @@ def _declaration(tool: ToolDefinition) -> dict[str, Any]:
 def _native(tool: Any) -> dict[str, Any] | None:
     match tool:
         case WebSearchTool():
-            return {"googleSearch": {}}
+            excluded = {"excludeDomains": list(tool.blocked_domains)} if tool.blocked_domains else {}
+            return {"googleSearch": excluded}
         case WebFetchTool():
             return {"urlContext": {}}
         case CodeExecutionTool():

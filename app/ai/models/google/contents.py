@@ -30,12 +30,16 @@ from app.ai.messages import (
     UserPromptPart,
     VideoUrl,
 )
+from app.ai.profiles.google import GoogleModelProfile
 
 Content: TypeAlias = dict[str, Any]
 Part: TypeAlias = dict[str, Any]
 
 SIGNATURE = "thought_signature"
 """Where a part keeps the proof of the thoughts that led to it."""
+
+TOOL_TYPE = "tool_type"
+"""Where a call of the provider's own tools, and its result, keep the API's word for the tool."""
 
 _GENERATED_ID = "pyd_ai_"
 _GOOGLE_FILES = ("gs://", "https://generativelanguage.googleapis.com/")
@@ -50,18 +54,20 @@ def system_instruction(messages: Sequence[ModelMessage], instructions: str | Non
     return {"parts": [{"text": text} for text in texts]} if texts else None
 
 
-async def to_contents(messages: Sequence[ModelMessage], provider_name: str, *, links_files: bool) -> list[Content]:
+async def to_contents(
+    messages: Sequence[ModelMessage], provider_name: str, profile: GoogleModelProfile, *, links_files: bool
+) -> list[Content]:
     """The whole conversation apart from the system prompt; `links_files` if the API follows any link by itself."""
     contents: list[Content] = []
     for message in messages:
         if isinstance(message, ModelRequest):
-            contents += await _from_request(message, links_files)
+            contents += await _from_request(message, profile, links_files)
         elif parts := [made for part in message.parts if (made := _answer_part(part, message, provider_name))]:
             contents.append({"role": "model", "parts": parts})
     return contents
 
 
-async def _from_request(request: ModelRequest, links_files: bool) -> list[Content]:
+async def _from_request(request: ModelRequest, profile: GoogleModelProfile, links_files: bool) -> list[Content]:
     # A turn of results holds nothing but results, one for each call.
     results: list[Part] = []
     prompts: list[Part] = []
@@ -70,10 +76,12 @@ async def _from_request(request: ModelRequest, links_files: bool) -> list[Conten
             case SystemPromptPart():
                 continue
             case ToolReturnPart():
-                _, files = part.model_response_str_and_user_content()
-                response = part.model_response_object()
-                results.append(_response(part.tool_name, part.tool_call_id, response))
-                prompts += await _parts(files, links_files)
+                result = _response(part.tool_name, part.tool_call_id, part.model_response_object())
+                results.append(result)
+                if profile.google_supports_files_in_results and part.files:
+                    result["functionResponse"]["parts"] = await _parts(part.files, links_files)
+                else:
+                    prompts += await _parts(part.model_response_str_and_user_content()[1], links_files)
             case RetryPromptPart(tool_name=None):
                 prompts.append({"text": part.model_response()})
             case RetryPromptPart(tool_name=str(name)):
@@ -158,5 +166,13 @@ def _own_part(part: ModelResponsePart) -> Part | None:
             return {"executableCode": part.args_as_dict()}
         case NativeToolReturnPart(tool_name="code_execution"):
             return {"codeExecutionResult": part.content}
+        case NativeToolCallPart() if tool_type := _tool_type(part):
+            return {"toolCall": {"toolType": tool_type, "args": part.args_as_dict(), "id": part.tool_call_id}}
+        case NativeToolReturnPart() if tool_type := _tool_type(part):
+            return {"toolResponse": {"toolType": tool_type, "response": part.content, "id": part.tool_call_id}}
         case _:
-            return None  # searches and the like are told by the answer's metadata, and not told back
+            return None  # what is told by the answer's metadata is not told back
+
+
+def _tool_type(part: NativeToolCallPart | NativeToolReturnPart) -> str | None:
+    return (part.provider_details or {}).get(TOOL_TYPE)

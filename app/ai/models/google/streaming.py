@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import aclosing
 from dataclasses import dataclass
 
 from app.ai.messages import ModelResponseStreamEvent
-from app.ai.models.answers import read_answer
+from app.ai.models.answers import read_pieces
 from app.ai.models.google.answers import Answer, AnswerReader
-from app.ai.models.http import HTTPStreamedResponse
+from app.ai.models.http_stream import HTTPStreamedResponse
 
 
 @dataclass
 class GoogleStreamedResponse(HTTPStreamedResponse):
     """A Gemini answer that is still being read. It is complete when a piece gives the reason of its end."""
 
-    async def _get_event_iterator(self) -> AsyncIterator[ModelResponseStreamEvent]:
-        reader = AnswerReader(self._parts_manager, self.provider)
-        async with aclosing(self._data()) as events:
-            async for data in events:
-                pieces = reader.take(read_answer(Answer, data, self.requested_model))
-                self._note(reader)
-                for piece in pieces:
-                    yield piece
-        for piece in reader.finish():
-            yield piece
+    def __post_init__(self) -> None:
+        self._reader = AnswerReader(self._parts_manager, self.provider)
 
-    def _note(self, reader: AnswerReader) -> None:
+    def _take(self, data: str) -> list[ModelResponseStreamEvent]:
+        events: list[ModelResponseStreamEvent] = []
+        for piece in read_pieces(Answer, data, self.requested_model):
+            events += self._reader.take(piece)
+        self._note()
+        return events
+
+    def _take_end(self) -> list[ModelResponseStreamEvent]:
+        return self._reader.finish()
+
+    def _note(self) -> None:
+        reader = self._reader
         self._ended = reader.ended
         self._model_name = reader.model
         self._usage = reader.usage

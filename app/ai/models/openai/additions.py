@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from app.ai.messages import ModelResponsePart, NativeToolCallPart, NativeToolReturnPart
 
@@ -12,6 +12,12 @@ Detail: TypeAlias = dict[str, Any]
 
 REASONING_DETAILS = "reasoning_details"
 """Where a thinking part keeps what OpenRouter wants back of it, signatures included."""
+
+CUSTOM = "custom"
+"""Marks a call of a tool that takes free text, which stands as the argument `input` with us."""
+
+EXTRA_CONTENT = "extra_content"
+"""Where a call keeps what Gemini wants back of it."""
 
 _TOOL_NAMES = {"search": "web_search", "python": "code_execution", "visit": "web_fetch"}
 _GROWING = ("text", "summary", "data")
@@ -40,7 +46,11 @@ def _merged(detail: Detail, piece: Detail) -> Detail:
 class Additions:
     """What came beside the text of an answer, whole or in pieces."""
 
+    head: object = None
+    """What the newest piece said about its server."""
     _annotations: list[Any] = field(default_factory=list[Any])
+    _logprobs: list[Any] = field(default_factory=list[Any])
+    _filtered: dict[str, Any] = field(default_factory=dict[str, Any])
     _sources: dict[str, Any] = field(default_factory=dict[str, Any])
     _executed: dict[Any, Detail] = field(default_factory=dict[Any, Detail])
 
@@ -51,6 +61,15 @@ class Additions:
             place = tool.get("index", number)
             self._executed[place] = {**self._executed.get(place, {}), **tool}
 
+    def note_choice(self, logprobs: Any, content_filter: Any) -> bool:
+        """Take in what stands beside the text, say whether there was anything; pieces of a stream add up."""
+        tokens = cast("dict[str, Any]", logprobs).get("content") if isinstance(logprobs, dict) else None
+        if isinstance(tokens, list):
+            self._logprobs += cast("list[Any]", tokens)
+        if isinstance(content_filter, dict):
+            self._filtered |= cast("dict[str, Any]", content_filter)
+        return tokens is not None or content_filter is not None
+
     def note_sources(self, **sources: Any) -> bool:
         """Take in what stands beside the message, say whether it was anything new; newer lists replace older ones."""
         given = {key: value for key, value in sources.items() if value is not None}
@@ -60,7 +79,12 @@ class Additions:
 
     def details(self) -> dict[str, Any]:
         """All that has no part of its own."""
-        return {**({"annotations": self._annotations} if self._annotations else {}), **self._sources}
+        beside = {
+            "annotations": self._annotations,
+            "logprobs": self._logprobs,
+            "content_filter_results": self._filtered,
+        }
+        return {key: value for key, value in beside.items() if value} | self._sources
 
     def native_parts(self, provider_name: str) -> list[ModelResponsePart]:
         """Calls and results of the tools that the server ran; they are told, but not told back."""

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import base64
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any
 
 from pydantic import BaseModel
 
 from app.ai.exceptions import UnexpectedModelBehavior
-from app.ai.messages import FinishReason, ModelResponse, ModelResponsePart, TextPart, ThinkingPart, ToolCallPart
-from app.ai.models.answers import ProviderAnswer
-from app.ai.models.openai.additions import REASONING_DETAILS, Additions, merge_reasoning_details
+from app.ai.messages import (
+    BinaryContent,
+    FilePart,
+    FinishReason,
+    ModelResponse,
+    ModelResponsePart,
+    TextPart,
+    ThinkingPart,
+    ToolCallPart,
+)
+from app.ai.models.answers import ProviderAnswer, error_in_answer
+from app.ai.models.openai.additions import (
+    CUSTOM,
+    EXTRA_CONTENT,
+    REASONING_DETAILS,
+    Additions,
+    merge_reasoning_details,
+)
 from app.ai.models.openai.messages import THINKING_FIELDS
 from app.ai.stamps import generate_tool_call_id
 from app.ai.thinking_tags import TextPiece, split_thinking
@@ -26,11 +44,12 @@ class TokenDetails(BaseModel, extra="allow"):
     audio_tokens: int | None = None
 
 
-class Usage(BaseModel):
+class Usage(BaseModel, extra="allow"):
     """Token counts."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    total_tokens: int | None = None
     prompt_cache_hit_tokens: int | None = None
     cached_tokens: int | None = None
     cost: Any = None
@@ -41,7 +60,6 @@ class Usage(BaseModel):
         """The counts under our names."""
         prompt = self.prompt_tokens_details or TokenDetails()
         completion = self.completion_tokens_details or TokenDetails()
-        details = completion.model_dump(exclude={"cached_tokens", "cache_write_tokens"})
         return RequestUsage(
             input_tokens=self.prompt_tokens or 0,
             output_tokens=self.completion_tokens or 0,
@@ -49,8 +67,14 @@ class Usage(BaseModel):
             cache_write_tokens=prompt.cache_write_tokens or 0,
             input_audio_tokens=prompt.audio_tokens or 0,
             output_audio_tokens=completion.audio_tokens or 0,
-            details={key: value for key, value in details.items() if isinstance(value, int)},
+            details=whole_numbers(self.__pydantic_extra__)
+            | whole_numbers(completion.model_dump(exclude={"cached_tokens", "cache_write_tokens"})),
         )
+
+
+def whole_numbers(counts: Mapping[str, Any] | None) -> dict[str, int]:
+    """The counts among a provider's details; it gives prices and times there, too."""
+    return {key: value for key, value in (counts or {}).items() if type(value) is int}
 
 
 class CalledFunction(BaseModel):
@@ -60,15 +84,74 @@ class CalledFunction(BaseModel):
     arguments: str | dict[str, Any] | None = None
 
 
-class ToolCall(BaseModel):
+class CalledCustomTool(BaseModel):
+    """A tool that takes free text."""
+
+    name: str | None = None
+    input: str | None = None
+
+
+class ToolCall(BaseModel, extra="allow"):
     """A tool call, or a piece of it."""
 
     index: int | None = None
     id: str | None = None
-    function: CalledFunction
+    function: CalledFunction | None = None
+    custom: CalledCustomTool | None = None
+    extra_content: dict[str, Any] | None = None
+
+    @property
+    def details(self) -> dict[str, Any] | None:
+        """What the call has to go back with."""
+        extra = {EXTRA_CONTENT: self.extra_content} if self.extra_content else {}
+        return {**extra, **({CUSTOM: True} if self.custom else {})} or None
+
+    def as_part(self, provider_name: str) -> ToolCallPart | None:
+        """A whole call; None for a kind that we do not know."""
+        if self.custom:
+            name, arguments = self.custom.name, {"input": self.custom.input or ""}
+        elif self.function:
+            name, arguments = self.function.name, self.function.arguments
+        else:
+            return None
+        if not name:
+            raise UnexpectedModelBehavior("The model called a tool without naming it", self.model_dump_json())
+        call = ToolCallPart(name, arguments, self.id or generate_tool_call_id())
+        if details := self.details:
+            call.provider_name, call.provider_details = provider_name, details
+        return call
 
 
-class AnswerMessage(BaseModel, extra="allow"):
+class Audio(BaseModel):
+    """Speech, whole or a piece of it."""
+
+    id: str | None = None
+    data: str | None = None
+    transcript: str | None = None
+
+
+class Speech:
+    """Speech that is put together from its pieces."""
+
+    def __init__(self) -> None:
+        self._id: str | None = None
+        self._data = bytearray()
+
+    def add(self, piece: Audio | None) -> None:
+        """Take a piece, or the whole, in; what is no base64 is left out."""
+        if piece and piece.data:
+            self._id = self._id or piece.id
+            with suppress(ValueError):
+                self._data += base64.b64decode(piece.data)
+
+    def as_part(self) -> FilePart | None:
+        """The whole. The request says in which format it comes; the answer does not."""
+        if not self._data:
+            return None
+        return FilePart(BinaryContent(bytes(self._data), media_type="audio/wav"), id=self._id)
+
+
+class AnswerMessage(BaseModel):
     """The message of an answer, or a piece of it. Some servers give the content as a list of typed items."""
 
     content: str | list[dict[str, Any]] | None = None
@@ -79,6 +162,15 @@ class AnswerMessage(BaseModel, extra="allow"):
     annotations: list[Any] | None = None
     reasoning_details: list[dict[str, Any]] | None = None
     executed_tools: list[dict[str, Any]] | None = None
+    function_call: CalledFunction | None = None
+    audio: Audio | None = None
+    images: list[dict[str, Any]] | None = None
+
+    def calls(self) -> Sequence[ToolCall]:
+        """The tool calls; some servers still give a single one in the field that came before them."""
+        if self.function_call and not self.tool_calls:
+            return [ToolCall(function=self.function_call)]
+        return self.tool_calls or ()
 
     def thinking(self) -> tuple[str, str] | None:
         """The field that holds thinking, and what is in it."""
@@ -91,18 +183,31 @@ class AnswerMessage(BaseModel, extra="allow"):
             return
         for item in self.content or []:
             if item.get("type") == "thinking":
-                thoughts: Any = item.get("thinking") or []
-                yield TextPiece("thinking", "".join(str(thought.get("text", "")) for thought in thoughts))
+                yield TextPiece("thinking", _thoughts(item.get("thinking") or []))
             elif isinstance(text := item.get("text"), str):
                 yield TextPiece("text", text)
 
 
-class Choice(BaseModel):
-    """One answer of a completion."""
+def _thoughts(thinking: str | list[dict[str, Any]]) -> str:
+    if isinstance(thinking, str):
+        return thinking
+    return "".join(text for thought in thinking if isinstance(text := thought.get("text"), str))
+
+
+class AnyChoice(BaseModel):
+    """What stands around the message of one answer, whole or in pieces."""
 
     index: int = 0
-    message: AnswerMessage
     finish_reason: str | None = None
+    logprobs: Any = None
+    content_filter_results: Any = None
+    error: Any = None
+
+
+class Choice(AnyChoice):
+    """One answer of a completion."""
+
+    message: AnswerMessage | None = None
 
 
 class GroqUsage(BaseModel):
@@ -116,12 +221,14 @@ class AnswerHead(ProviderAnswer):
 
     id: str | None = None
     model: str | None = None
-    created: float | None = None
+    created: Any = None
     usage: Usage | None = None
     x_groq: GroqUsage | None = None
     provider: Any = None
     citations: Any = None
     search_results: Any = None
+    service_tier: str | None = None
+    system_fingerprint: str | None = None
 
     @property
     def given_usage(self) -> Usage | None:
@@ -130,11 +237,18 @@ class AnswerHead(ProviderAnswer):
 
     def note_sources(self, additions: Additions) -> bool:
         """Hand over what the server did to answer; say whether there was anything new."""
-        if not (self.usage or self.provider or self.citations or self.search_results or self.x_groq):
+        head = (self.provider, self.service_tier, self.system_fingerprint)
+        if head == additions.head and not (self.usage or self.citations or self.search_results or self.x_groq):
             return False  # nearly every piece of a stream
+        additions.head = head
         cost = self.given_usage and self.given_usage.cost
         return additions.note_sources(
-            downstream_provider=self.provider, citations=self.citations, search_results=self.search_results, cost=cost
+            downstream_provider=self.provider,
+            citations=self.citations,
+            search_results=self.search_results,
+            cost=cost,
+            service_tier=self.service_tier,
+            system_fingerprint=self.system_fingerprint,
         )
 
 
@@ -144,16 +258,17 @@ class Completion(AnswerHead):
     choices: list[Choice]
 
 
-class ChunkChoice(BaseModel):
+class ChunkChoice(AnyChoice):
     """A piece of one answer."""
 
-    index: int = 0
     delta: AnswerMessage | None = None
-    finish_reason: str | None = None
 
 
 class Chunk(AnswerHead):
-    """A piece of a streamed answer."""
+    """A piece of a streamed answer; or an error that stands where one should."""
+
+    message: Any = None
+    code: Any = None
 
     choices: list[ChunkChoice] | None = None
 
@@ -161,19 +276,27 @@ class Chunk(AnswerHead):
 _FINISH_REASONS: Mapping[str, FinishReason] = {
     "stop": "stop",
     "eos": "stop",
+    "eos_token": "stop",
+    "stop_sequence": "stop",
+    "end_turn": "stop",
     "length": "length",
+    "max_tokens": "length",
     "model_length": "length",
     "tool_calls": "tool_call",
+    "tool_use": "tool_call",
     "function_call": "tool_call",
     "content_filter": "content_filter",
+    "sensitive": "content_filter",
+    "refusal": "content_filter",
     "error": "error",
+    "network_error": "error",
     "insufficient_system_resource": "error",
 }
 
 
 def finish_reason_of(reason: str | None) -> FinishReason | None:
     """Our name for a finish reason, None for an unknown one."""
-    return _FINISH_REASONS.get(reason or "")
+    return _FINISH_REASONS.get((reason or "").lower())
 
 
 def to_response(
@@ -183,12 +306,21 @@ def to_response(
     if not completion.choices:
         raise UnexpectedModelBehavior(f"{model_name} answered without any choices", completion.model_dump_json())
     choice = completion.choices[0]
-    additions, message, usage = Additions(), choice.message, completion.given_usage
+    if choice.error:
+        raise error_in_answer(choice.error, model_name)
+    additions, message, usage = Additions(), choice.message or AnswerMessage(), completion.given_usage
+    speech = Speech()
+    speech.add(message.audio)
     additions.note(message.annotations, message.executed_tools)
+    additions.note_choice(choice.logprobs, choice.content_filter_results)
     completion.note_sources(additions)
     details = provider_details(completion.created, choice.finish_reason, message.refusal) or {}
     return ModelResponse(
-        parts=[*_parts(message, provider_name, thinking_tags), *additions.native_parts(provider_name)],
+        parts=[
+            *_parts(message, provider_name, thinking_tags),
+            *made_files(message.images, speech),
+            *additions.native_parts(provider_name),
+        ],
         usage=usage.as_request_usage() if usage else RequestUsage(),
         model_name=completion.model or model_name,
         provider_name=provider_name,
@@ -199,14 +331,34 @@ def to_response(
     )
 
 
-def provider_details(created: float | None, finish_reason: str | None, refusal: str | None) -> dict[str, Any] | None:
+def provider_details(created: object, finish_reason: str | None, refusal: str | None) -> dict[str, Any] | None:
     """What only this provider says about an answer; its own time is ISO text, so that JSON keeps it."""
     details: dict[str, Any] = {
         "finish_reason": finish_reason,
-        "timestamp": created and datetime.fromtimestamp(created, tz=UTC).isoformat(),
+        "timestamp": iso_time(created),
         "refusal": refusal,
     }
     return {key: value for key, value in details.items() if value} or None
+
+
+def iso_time(seconds: object) -> str | None:
+    """A Unix time as text; None for what is none."""
+    if isinstance(seconds, int | float) and seconds:
+        with suppress(ValueError, OverflowError, OSError):
+            return datetime.fromtimestamp(seconds, tz=UTC).isoformat()
+    return None
+
+
+def made_files(images: Sequence[Mapping[str, Any]] | None, speech: Speech) -> Iterator[FilePart]:
+    """Pictures and speech of an answer."""
+    for image in images or ():
+        place: dict[str, Any] = image.get("image_url") or {}
+        url = place.get("url")
+        if isinstance(url, str) and url.startswith("data:"):
+            with suppress(ValueError):
+                yield FilePart(BinaryContent.from_data_uri(url))
+    if sound := speech.as_part():
+        yield sound
 
 
 def _parts(message: AnswerMessage, provider_name: str, tags: tuple[str, str]) -> Iterator[ModelResponsePart]:
@@ -215,13 +367,19 @@ def _parts(message: AnswerMessage, provider_name: str, tags: tuple[str, str]) ->
         field, thought = thinking or ("reasoning", "")
         kept = {REASONING_DETAILS: details} if details else None
         yield ThinkingPart(thought, id=field, provider_name=provider_name, provider_details=kept)
-    for piece in message.pieces():
+    for piece in _merged(message.pieces()):
         split = split_thinking(piece.content, tags) if piece.kind == "text" else [piece]
         yield from (_text_part(part, provider_name) for part in split if part.content)
-    for call in message.tool_calls or []:
-        if not call.function.name:
-            raise UnexpectedModelBehavior("The model called a tool without naming it", call.model_dump_json())
-        yield ToolCallPart(call.function.name, call.function.arguments, call.id or generate_tool_call_id())
+    if message.audio and message.audio.transcript:
+        yield TextPart(message.audio.transcript)
+    yield from (part for call in message.calls() if (part := call.as_part(provider_name)))
+
+
+def _merged(pieces: Iterable[TextPiece]) -> Iterator[TextPiece]:
+    """Neighbours of a kind as one, as a stream's pieces are."""
+    for _, neighbours in groupby(pieces, key=lambda piece: piece.kind):
+        first, *others = neighbours
+        yield first._replace(content="".join(piece.content for piece in (first, *others)))
 
 
 def _text_part(piece: TextPiece, provider_name: str) -> TextPart | ThinkingPart:

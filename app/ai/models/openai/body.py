@@ -27,12 +27,16 @@ class OpenAIChatModelSettings(ModelSettings, total=False):
     openai_store: bool | None
     openai_prediction: dict[str, Any]
     openai_prompt_cache_key: str
+    openai_prompt_cache_retention: Literal["in_memory", "24h"]
+    openai_prompt_cache_options: dict[str, Any]
+    openai_service_tier: Literal["auto", "default", "flex", "priority", "scale"]
+    openai_safety_identifier: str
     openai_continuous_usage_stats: bool
     """Ask for the usage with every piece of a stream."""
 
 
 _SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "logit_bias")
-_NAMES = {
+NAMES = {
     **{name: name for name in (*_SAMPLING, "seed", "service_tier")},
     "stop_sequences": "stop",
     "openai_reasoning_effort": "reasoning_effort",
@@ -42,6 +46,10 @@ _NAMES = {
     "openai_store": "store",
     "openai_prediction": "prediction",
     "openai_prompt_cache_key": "prompt_cache_key",
+    "openai_prompt_cache_retention": "prompt_cache_retention",
+    "openai_prompt_cache_options": "prompt_cache_options",
+    "openai_service_tier": "service_tier",
+    "openai_safety_identifier": "safety_identifier",
 }
 
 
@@ -60,13 +68,15 @@ def tools_body(
 ) -> dict[str, Any]:
     """Tools on offer and whether one has to be called."""
     offered = offer_tools(settings, parameters)
-    if not offered.tools:
+    can_force = profile.openai_supports_tool_choice_required
+    tools = offered.listed(forces_one=can_force)
+    if not tools:
         return {}
-    must_call = offered.mode == "required" and profile.openai_supports_tool_choice_required
-    body: dict[str, Any] = {
-        "tools": [_tool(tool) for tool in offered.tools],
-        "tool_choice": "required" if must_call else "auto",
-    }
+    choice: Any = offered.mode
+    if offered.mode == "required":
+        named = {"type": "function", "function": {"name": offered.forced}} if offered.forced else "required"
+        choice = named if can_force else "auto"
+    body: dict[str, Any] = {"tools": [_tool(tool) for tool in tools], "tool_choice": choice}
     if "parallel_tool_calls" in settings:
         body["parallel_tool_calls"] = settings["parallel_tool_calls"]
     return body
@@ -126,7 +136,7 @@ def settings_body(
 ) -> dict[str, Any]:
     """Settings under the API's names."""
     given = accepted_settings(settings, profile)
-    body = {name: given[key] for key, name in _NAMES.items() if given.get(key) is not None}
+    body = {name: given[key] for key, name in NAMES.items() if given.get(key) is not None}
     if "max_tokens" in given:
         body[profile.openai_max_tokens_field] = given["max_tokens"]
     if thinking is not None and "reasoning_effort" not in body:

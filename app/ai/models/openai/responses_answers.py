@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Hashable, Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeAlias, cast
 
 from pydantic import BaseModel, Field
@@ -23,7 +22,7 @@ from app.ai.messages import (
     ToolCallPart,
 )
 from app.ai.models.answers import ProviderAnswer
-from app.ai.models.openai.answers import TokenDetails
+from app.ai.models.openai.answers import TokenDetails, iso_time, whole_numbers
 from app.ai.stamps import generate_tool_call_id
 from app.ai.usage import RequestUsage
 
@@ -48,24 +47,28 @@ NATIVE_ITEMS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 """Items of native tools: the tool's name, and what of the item is its input."""
 
 
-class Usage(BaseModel):
+class Usage(BaseModel, extra="allow"):
     """Token counts."""
 
-    input_tokens: int = 0
-    output_tokens: int = 0
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    total_tokens: int | None = None
     input_tokens_details: TokenDetails | None = None
     output_tokens_details: TokenDetails | None = None
 
     def as_request_usage(self) -> RequestUsage:
         """The counts under our names."""
-        taken = (self.input_tokens_details or TokenDetails()).model_dump()
-        given = (self.output_tokens_details or TokenDetails()).model_dump(exclude={"cached_tokens"})
+        taken = self.input_tokens_details or TokenDetails()
+        given = self.output_tokens_details or TokenDetails()
         return RequestUsage(
-            input_tokens=self.input_tokens,
-            output_tokens=self.output_tokens,
-            cache_read_tokens=taken["cached_tokens"] or 0,
-            cache_write_tokens=taken.get("cache_write_tokens") or 0,
-            details={key: value for key, value in given.items() if isinstance(value, int)},
+            input_tokens=self.input_tokens or 0,
+            output_tokens=self.output_tokens or 0,
+            cache_read_tokens=taken.cached_tokens or 0,
+            cache_write_tokens=taken.cache_write_tokens or 0,
+            input_audio_tokens=taken.audio_tokens or 0,
+            output_audio_tokens=given.audio_tokens or 0,
+            details=whole_numbers(self.__pydantic_extra__)
+            | whole_numbers(given.model_dump(exclude={"cached_tokens", "cache_write_tokens"})),
         )
 
 
@@ -80,7 +83,7 @@ class Response(ProviderAnswer):
 
     id: str | None = None
     model: str | None = None
-    created_at: float | None = None
+    created_at: Any = None
     status: str | None = None
     incomplete_details: Incomplete | None = None
     output: list[Item] = Field(default_factory=list[Item])
@@ -109,10 +112,9 @@ def finish_reason_of(response: Response, refusal: str) -> FinishReason | None:
 
 def provider_details(response: Response, refusal: str) -> dict[str, Any] | None:
     """What only this provider says about an answer."""
-    created = response.created_at
     details = {
         "finish_reason": response.raw_finish_reason,
-        "timestamp": created and datetime.fromtimestamp(created, tz=UTC).isoformat(),
+        "timestamp": iso_time(response.created_at),
         "service_tier": response.service_tier,
         "refusal": refusal,
     }
@@ -137,7 +139,7 @@ def to_response(response: Response, *, model_name: str, provider_name: str, prov
 def refusal_in(item: Item) -> str:
     """What the model said to refuse."""
     content = cast("list[Item]", item.get("content") or []) if item.get("type") == "message" else []
-    return "".join(piece.get("refusal", "") for piece in content)
+    return "".join(piece.get("refusal") or "" for piece in content)
 
 
 class PlacedPart(NamedTuple):
@@ -183,7 +185,7 @@ def _texts(item: Item, provider_name: str) -> Iterator[PlacedPart]:
             kept = {"annotations": content.get("annotations"), "logprobs": content.get("logprobs")}
             kept["phase"] = item.get("phase")
             part = TextPart(
-                content["text"],
+                content.get("text") or "",
                 id=item.get("id"),
                 provider_name=provider_name,
                 provider_details={key: value for key, value in kept.items() if value} or None,
@@ -195,8 +197,8 @@ def _thoughts(item: Item, provider_name: str) -> Iterator[PlacedPart]:
     """One part for each summary and each text, and one if there is neither; the first carries the encrypted whole."""
     summaries: list[Item] = item.get("summary") or []
     texts: list[Item] = item.get("content") or []
-    thoughts = [(("summary", index), summary["text"], None) for index, summary in enumerate(summaries)]
-    thoughts += [((RAW, index), text["text"], {"kind": RAW}) for index, text in enumerate(texts)]
+    thoughts = [(("summary", index), piece.get("text") or "", None) for index, piece in enumerate(summaries)]
+    thoughts += [((RAW, index), piece.get("text") or "", {"kind": RAW}) for index, piece in enumerate(texts)]
     signature = item.get("encrypted_content")
     for place, text, details in thoughts or [(("summary", 0), "", None)]:
         part = ThinkingPart(
@@ -221,6 +223,6 @@ def _native(item: Item, provider_name: str) -> Iterator[PlacedPart]:
     )
     yield PlacedPart("return", NativeToolReturnPart(name, rest, call_id, provider_name=provider_name))
     if kind == "image_generation_call" and item.get("result"):
-        media_type = f"image/{item.get('output_format', 'png')}"
+        media_type = f"image/{item.get('output_format') or 'png'}"
         image = BinaryContent.narrow_type(BinaryContent(base64.b64decode(item["result"]), media_type=media_type))
         yield PlacedPart("file", FilePart(image, id=call_id, provider_name=provider_name))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from app.ai.exceptions import UserError
 from app.ai.models.openai.body import (
+    NAMES,
     OpenAIChatModelSettings,
     accepted_settings,
     json_schema_format,
@@ -34,6 +35,14 @@ class OpenAIResponsesModelSettings(OpenAIChatModelSettings, total=False):
     openai_previous_response_id: str
     """The response to go on from; `auto` takes the newest one of the history and sends only what came after it."""
     openai_truncation: Literal["auto", "disabled"]
+    openai_reasoning_context: str
+    openai_context_management: list[dict[str, Any]]
+    openai_max_tool_calls: int
+    openai_include_code_execution_outputs: bool
+    openai_include_web_search_sources: bool
+    openai_include_file_search_results: bool
+    openai_builtin_tools: list[dict[str, Any]]
+    """Tools of the API's own, as it describes them, beside those that `native_tools` can say."""
     openai_include: list[str]
     """More to include in the answer than what we need by ourselves."""
 
@@ -46,6 +55,16 @@ _NAMES = {
     "openai_store": "store",
     "openai_prompt_cache_key": "prompt_cache_key",
     "openai_truncation": "truncation",
+    "openai_context_management": "context_management",
+    "openai_max_tool_calls": "max_tool_calls",
+    **{name: NAMES[name] for name in ("openai_prompt_cache_retention", "openai_prompt_cache_options")},
+    **{name: NAMES[name] for name in ("openai_service_tier", "openai_safety_identifier")},
+}
+_INCLUDED = {
+    "openai_logprobs": "message.output_text.logprobs",
+    "openai_include_code_execution_outputs": "code_interpreter_call.outputs",
+    "openai_include_web_search_sources": "web_search_call.action.sources",
+    "openai_include_file_search_results": "file_search_call.results",
 }
 
 
@@ -57,6 +76,7 @@ def settings_body(
     body: dict[str, Any] = {name: given[key] for key, name in _NAMES.items() if given.get(key) is not None}
     effort = given.get("openai_reasoning_effort") or reasoning_effort(parameters.thinking, profile)
     reasoning = {"effort": effort, "summary": given.get("openai_reasoning_summary")}
+    reasoning["context"] = given.get("openai_reasoning_context")
     if parameters.thinking:
         reasoning["summary"] = reasoning["summary"] or "auto"
     text = {"format": _format(parameters, profile), "verbosity": given.get("openai_text_verbosity")}
@@ -83,20 +103,28 @@ def _include(given: dict[str, Any], parameters: ModelRequestParameters, profile:
         include.append("reasoning.encrypted_content")
     if any(isinstance(tool, CodeExecutionTool) for tool in parameters.native_tools):
         include.append("code_interpreter_call.outputs")
-    if given.get("openai_logprobs"):
-        include.append("message.output_text.logprobs")
+    include += [name for key, name in _INCLUDED.items() if given.get(key)]
     return list(dict.fromkeys([*include, *given.get("openai_include", [])]))
 
 
-def tools_body(settings: ModelSettings, parameters: ModelRequestParameters) -> dict[str, Any]:
+def tools_body(
+    settings: ModelSettings, parameters: ModelRequestParameters, profile: OpenAIModelProfile
+) -> dict[str, Any]:
     """Tools on offer and whether one has to be called."""
     offered = offer_tools(settings, parameters)
+    names_several = profile.openai_supports_allowed_tools and offered.restricted and len(offered.allowed) > 1
+    listed = offered.every if names_several else offered.listed()
     searches = any(isinstance(tool, ToolSearchTool) for tool in parameters.native_tools)
-    tools = [_native(tool) for tool in parameters.native_tools]
-    tools += [_function(tool, deferrable=searches) for tool in offered.tools]
+    tools: list[dict[str, Any]] = [_native(tool) for tool in parameters.native_tools]
+    tools += cast("dict[str, Any]", settings).get("openai_builtin_tools") or []
+    tools += [_function(tool, deferrable=searches) for tool in listed]
     if not tools:
         return {}
-    return {"tools": tools, "tool_choice": "required" if offered.mode == "required" else "auto"}
+    choice: Any = {"type": "function", "name": offered.forced} if offered.forced else offered.mode
+    if names_several:
+        named = [{"type": "function", "name": tool.name} for tool in offered.allowed]
+        choice = {"type": "allowed_tools", "mode": offered.mode, "tools": named}
+    return {"tools": tools, "tool_choice": choice}
 
 
 def _function(tool: ToolDefinition, *, deferrable: bool) -> dict[str, Any]:
@@ -137,11 +165,17 @@ def _native(tool: Any) -> dict[str, Any]:
             raise UserError(f"The Responses API has no native tool {tool!r}.")
 
 
+_CONNECTOR = "x-openai-connector:"
+"""How a tool names one of OpenAI's own connectors instead of a server's address."""
+
+
 def _mcp_server(tool: MCPServerTool) -> dict[str, Any]:
+    is_connector = tool.url.startswith(_CONNECTOR)
     return _given(
         type="mcp",
         server_label=tool.id,
-        server_url=tool.url,
+        server_url=None if is_connector else tool.url,
+        connector_id=tool.url.removeprefix(_CONNECTOR) if is_connector else None,
         server_description=tool.description,
         authorization=tool.authorization_token,
         headers=tool.headers,

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import Any
 
 from app.ai.exceptions import UnexpectedModelBehavior
 from app.ai.messages import ModelResponseStreamEvent
-from app.ai.models.answers import read_answer
-from app.ai.models.http import HTTPStreamedResponse
+from app.ai.models.answers import error_in_answer, read_answer
+from app.ai.models.http_stream import HTTPStreamedResponse
 from app.ai.models.openai.additions import REASONING_DETAILS, Additions, Detail, merge_reasoning_details
 from app.ai.models.openai.answers import (
     AnswerMessage,
     Chunk,
     ChunkChoice,
+    Speech,
     ToolCall,
     finish_reason_of,
+    made_files,
     provider_details,
 )
 from app.ai.profiles import ModelProfile
@@ -30,8 +31,9 @@ class OpenAIStreamedResponse(HTTPStreamedResponse):
     """A Chat Completions answer that is still being read."""
 
     profile: ModelProfile = field(default_factory=ModelProfile)
+    _anything_came: bool = field(default=False, init=False)
     _raw_finish_reason: str | None = field(default=None, init=False)
-    _created: float | None = field(default=None, init=False)
+    _created: object = field(default=None, init=False)
     _refusal: str = field(default="", init=False)
     _additions: Additions = field(default_factory=Additions, init=False)
     _reasoning_details: list[Detail] = field(default_factory=list[Detail], init=False)
@@ -39,30 +41,30 @@ class OpenAIStreamedResponse(HTTPStreamedResponse):
         default_factory=dict[int | str | None, "_CallInProgress"], init=False
     )
     _newest_call: int | str | None = field(default=None, init=False)
+    _images: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]], init=False)
+    _speech: Speech = field(default_factory=Speech, init=False)
 
-    async def _get_event_iterator(self) -> AsyncIterator[ModelResponseStreamEvent]:
-        anything_came = False
-        async with aclosing(self._chunks()) as chunks:
-            async for chunk in chunks:
-                self._note(chunk)
-                for choice in chunk.choices or []:
-                    if choice.index == 0:
-                        anything_came = True
-                        for event in self._take_choice(choice):
-                            yield event
-        for part in self._additions.native_parts(self.provider):
-            for event in self._parts_manager.handle_part(vendor_part_id=None, part=part):
-                yield event
-        if not anything_came:
+    def _take(self, data: str) -> list[ModelResponseStreamEvent]:
+        if data.strip() == _DONE:
+            self._ended = self._done = True
+            return []
+        chunk = read_answer(Chunk, data, self.requested_model)
+        if chunk.choices is None and chunk.message:  # an error without an object `error`
+            raise error_in_answer({"message": chunk.message, "code": chunk.code}, self.requested_model)
+        self._note(chunk)
+        events: list[ModelResponseStreamEvent] = []
+        for choice in chunk.choices or []:
+            if choice.index == 0:
+                self._anything_came = True
+                events += self._take_choice(choice)
+        return events
+
+    def _take_end(self) -> list[ModelResponseStreamEvent]:
+        if not self._anything_came:
             raise UnexpectedModelBehavior(f"{self.requested_model} answered with an empty stream")
-
-    async def _chunks(self) -> AsyncGenerator[Chunk]:
-        async with aclosing(self._data()) as events:
-            async for data in events:
-                if data.strip() == _DONE:
-                    self._ended = True
-                    return
-                yield read_answer(Chunk, data, self.requested_model)
+        # What has no place in the text stands at the end of a whole answer, too.
+        parts = [*made_files(self._images, self._speech), *self._additions.native_parts(self.provider)]
+        return [event for part in parts for event in self._parts_manager.handle_part(vendor_part_id=None, part=part)]
 
     def _note(self, chunk: Chunk) -> None:
         """Keep what stands beside the answer itself; counts are totals, so the newest hold."""
@@ -76,7 +78,11 @@ class OpenAIStreamedResponse(HTTPStreamedResponse):
             self._note_details()
 
     def _take_choice(self, choice: ChunkChoice) -> list[ModelResponseStreamEvent]:
-        events = self._take(choice.delta) if choice.delta else []
+        if choice.error:
+            raise error_in_answer(choice.error, self.requested_model)
+        events = self._take_delta(choice.delta) if choice.delta else []
+        if self._additions.note_choice(choice.logprobs, choice.content_filter_results):
+            self._note_details()
         if choice.finish_reason:
             self._raw_finish_reason = choice.finish_reason
             self._ended = True
@@ -89,7 +95,7 @@ class OpenAIStreamedResponse(HTTPStreamedResponse):
         details = provider_details(self._created, self._raw_finish_reason, self._refusal) or {}
         self.provider_details = details | self._additions.details() or None
 
-    def _take(self, delta: AnswerMessage) -> list[ModelResponseStreamEvent]:
+    def _take_delta(self, delta: AnswerMessage) -> list[ModelResponseStreamEvent]:
         events: list[ModelResponseStreamEvent] = []
         if delta.refusal:
             self._refusal += delta.refusal
@@ -100,9 +106,18 @@ class OpenAIStreamedResponse(HTTPStreamedResponse):
         if delta.content:
             for piece in delta.pieces():
                 events += self._take_piece(piece)
-        for call in delta.tool_calls or []:
+        if delta.audio or delta.images:
+            events += self._take_media(delta)
+        for call in delta.calls():
             events += self._take_call(call)
         return events
+
+    def _take_media(self, delta: AnswerMessage) -> list[ModelResponseStreamEvent]:
+        self._images += delta.images or []
+        self._speech.add(delta.audio)
+        if not (delta.audio and delta.audio.transcript):
+            return []
+        return self._parts_manager.handle_text_delta(vendor_part_id="audio", content=delta.audio.transcript)
 
     def _take_thinking(self, delta: AnswerMessage) -> list[ModelResponseStreamEvent]:
         thinking = delta.thinking()
@@ -136,21 +151,32 @@ class OpenAIStreamedResponse(HTTPStreamedResponse):
         )
 
     def _take_call(self, piece: ToolCall) -> list[ModelResponseStreamEvent]:
-        call = self._call_of(piece)
-        name = piece.function.name or None
+        called = piece.function or piece.custom
+        if called is None:
+            return []  # a kind to come
+        call = self._call_of(piece, called.name)
+        name = called.name or None
         if name == call.name:
             name = None  # some servers repeat it with every piece
         call.name = call.name or name
         call.id = call.id or piece.id or None
+        if piece.custom:
+            call.text += piece.custom.input or ""
+        details = piece.details
         return self._parts_manager.handle_tool_call_delta(
-            vendor_part_id=call, tool_name=name, args=piece.function.arguments, tool_call_id=piece.id or None
+            vendor_part_id=call,
+            tool_name=name,
+            args=piece.function.arguments if piece.function else {"input": call.text},
+            tool_call_id=piece.id or None,
+            provider_name=self.provider if details else None,
+            provider_details=details,
         )
 
-    def _call_of(self, piece: ToolCall) -> _CallInProgress:
+    def _call_of(self, piece: ToolCall, name: str | None) -> _CallInProgress:
         place = next((place for place in (piece.index, piece.id) if place is not None), self._newest_call)
         call = self._calls.get(place)
         # Some servers give every call the index 0: another id together with a name is another call.
-        if call is None or (piece.id and piece.function.name and call.id not in (None, piece.id)):
+        if call is None or (piece.id and name and call.id not in (None, piece.id)):
             call = self._calls[place] = _CallInProgress()
         self._newest_call = place
         return call
@@ -160,3 +186,5 @@ class OpenAIStreamedResponse(HTTPStreamedResponse):
 class _CallInProgress:
     id: str | None = None
     name: str | None = None
+    text: str = ""
+    """The free text of a custom call."""
