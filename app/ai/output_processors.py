@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 OUTPUT_KEY = "response"
 """The key that wraps an output which is not itself an object."""
 
-_FENCE = re.compile(r"```[\w-]*\s*\n(.*?)```", re.DOTALL)
+_FENCE = re.compile(r"```[\w-]*\s*(.*?)(?:\n\s*```|```\s*\Z|\Z)", re.DOTALL)
 
 
 class TextProcessor(Protocol):

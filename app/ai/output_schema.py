@@ -181,6 +181,7 @@ class _Outputs:
     def add(self, output: Any) -> None:
         match output:
             case ToolOutput():
+                _refuse_markers_inside(output, [cast("ToolOutput[Any]", output).output])
                 self.tools.append(cast("ToolOutput[Any]", output))
                 self.by_tool = True
             case NativeOutput() | PromptedOutput():
@@ -201,9 +202,10 @@ class _Outputs:
     def check(self) -> None:
         """Raise `UserError` for what cannot go together."""
         if not (self.tools or self.markers or self.texts or self.image):
-            if self.none:
-                raise UserError("None cannot be the only output; put a type beside it")
-            raise UserError("DeferredToolRequests cannot be the only output; put a type beside it, such as str")
+            if not (self.none or self.deferred):
+                raise UserError("There is no output type; give at least one, such as str")
+            lone = "None" if self.none else "DeferredToolRequests"
+            raise UserError(f"{lone} cannot be the only output; put a type beside it, such as str")
         if len(self.texts) > 1:
             raise UserError("An agent can have only one text output: str or one TextOutput")
         if self.markers and (len(self.markers) > 1 or self.tools or self.texts):
@@ -240,6 +242,7 @@ def _flatten(spec: Any) -> Iterator[Any]:
 def _marker_schema(outputs: _Outputs) -> OutputSchema[Any]:
     marker = outputs.markers[0]
     types = list(_flatten(marker.outputs))
+    _refuse_markers_inside(marker, types)
     if any(output in (str, DeferredToolRequests, BinaryImage) for output in types):
         kind = type(marker).__name__
         raise UserError(f"Put str, DeferredToolRequests and BinaryImage beside {kind}(...), not inside")
@@ -255,6 +258,13 @@ def _marker_schema(outputs: _Outputs) -> OutputSchema[Any]:
         prompted_template=marker.template,
         result_type=processor.result_type,
     )
+
+
+def _refuse_markers_inside(marker: Any, outputs: Sequence[Any]) -> None:
+    for output in outputs:
+        if isinstance(output, ToolOutput | NativeOutput | PromptedOutput | TextOutput):
+            outer, inner = type(marker).__name__, type(cast("object", output)).__name__
+            raise UserError(f"{outer}(...) takes types and functions, not {inner}(...); put the two side by side")
 
 
 def _tool_or_text_schema(outputs: _Outputs) -> OutputSchema[Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic
 from typing_extensions import TypeVar
 
 from app.ai.exceptions import UserError
+from app.ai.reprs import repr_without_defaults
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
@@ -42,7 +43,7 @@ class _NoTracer:
 _NO_TRACER: Any = _NoTracer()
 
 
-@dataclass(kw_only=True)
+@dataclass(repr=False, kw_only=True)
 class RunContext(Generic[RunContextAgentDepsT]):
     """The state of a run as seen from a tool, an instructions function, an output function or a toolset."""
 
@@ -113,3 +114,5 @@ class RunContext(Generic[RunContextAgentDepsT]):
     def last_attempt(self) -> bool:
         """Whether one more failure ends the run."""
         return self.retry == self.max_retries
+
+    __repr__ = repr_without_defaults

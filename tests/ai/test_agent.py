@@ -377,6 +377,11 @@ def test_the_end_strategies_are_the_published_ones():
     assert get_args(EndStrategy) == ("early", "graceful", "exhaustive")
 
 
+def test_a_context_shows_what_is_set():
+    plain = RunContext(deps=1, model=TestModel(), usage=RunUsage())
+    assert repr(plain) == "RunContext(deps=1, model=TestModel(model_name='test'), usage=RunUsage())"
+
+
 # Native tools
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import pytest
 from pydantic import BaseModel, Field
@@ -163,7 +163,15 @@ async def test_what_is_an_object_is_not_wrapped(output_type: Any, sent: Any, exp
 
 
 @pytest.mark.parametrize(
-    "args", ['{"response": "[1, 2]"}', '```json\n{"response": [1, 2]}\n```', 'Sure:\n```\n{"response": [1,2]}\n```']
+    "args",
+    [
+        '{"response": "[1, 2]"}',
+        '```json\n{"response": [1, 2]}\n```',
+        'Sure:\n```\n{"response": [1,2]}\n```\nYours.',
+        '```json{"response": [1, 2]}```',
+        '```json\n{"response": [1, 2]}',
+        '```json\n{"response": [1, 2], "note": "see ```code```"}\n```',
+    ],
 )
 async def test_json_strings_and_fences_are_accepted(args: str):
     model, _ = scripted(call("final_result", args))
@@ -188,6 +196,15 @@ async def test_none_beside_a_type_is_a_tool_of_its_own():
         ([str, TextOutput(str.upper)], "only one text output"),
         ([NativeOutput(City), Person], "NativeOutput must be the only structured output"),
         (PromptedOutput([City, str]), r"beside PromptedOutput\(...\), not inside"),
+        ([], "There is no output type"),
+        (
+            NativeOutput([cast("Any", ToolOutput(City))]),
+            r"NativeOutput\(...\) takes types and functions, not ToolOutput",
+        ),
+        (
+            ToolOutput(cast("Any", TextOutput(str.upper))),
+            r"ToolOutput\(...\) takes types and functions, not TextOutput",
+        ),
     ],
 )
 def test_what_cannot_go_together_is_refused(spec: Any, message: str):
@@ -279,6 +296,16 @@ async def test_prompted_output_asks_by_instructions():
     agent = Agent(model, instructions="Be brief.", output_type=PromptedOutput(City, template="JSON like {schema}!"))
     assert (await agent.run("go")).output == City(name="Rome", people=3)
     assert "JSON like" in (script.infos[0].model_request_parameters.prompted_output_instructions or "")
+
+
+async def test_native_output_may_ask_by_instructions_too():
+    model, script = scripted('{"name": "Rome", "people": 3}', profile=NATIVE)
+    await Agent(model, output_type=NativeOutput(City, template="JSON like {schema}!")).run("go")
+    assert (script.infos[0].instructions or "").startswith("JSON like {")
+    needs_it = ModelProfile(supports_json_schema_output=True, native_output_requires_schema_in_instructions=True)
+    model, script = scripted('{"name": "Rome", "people": 3}', profile=needs_it)
+    await Agent(model, output_type=NativeOutput(City)).run("go")
+    assert '"City"' in (script.infos[0].instructions or "")
 
 
 async def test_auto_follows_the_profile_of_the_model():

@@ -209,8 +209,8 @@ def _resolve_output_mode(parameters: ModelRequestParameters, profile: ModelProfi
             parameters = replace(parameters, output_object=None)
         case _:
             parameters = replace(parameters, output_tools=[], output_object=None)
-    needs_template = mode == "prompted" and parameters.prompted_output_template is None
-    if needs_template:
+    asks = mode == "prompted" or (mode == "native" and profile.native_output_requires_schema_in_instructions)
+    if asks and parameters.prompted_output_template is None:
         parameters = replace(parameters, prompted_output_template=profile.prompted_output_template)
     return parameters
 

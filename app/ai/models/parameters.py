@@ -36,8 +36,9 @@ class ModelRequestParameters:
 
     @property
     def prompted_output_instructions(self) -> str | None:
-        """The instructions that ask for the output object, in prompted mode."""
-        if self.output_mode != "prompted" or not self.output_object or not self.prompted_output_template:
+        """The instructions that ask for the output object: in prompted mode, in native mode if there is a template."""
+        asks = self.output_mode in ("prompted", "native")
+        if not asks or not self.output_object or not self.prompted_output_template:
             return None
         output = self.output_object
         schema = {**output.json_schema}
