@@ -72,6 +72,7 @@ _EXAMPLES: Final[Sequence[Problem | HoldfastError]] = (
     security.host_not_allowed("holdfast.example"),
     _invalid("limit", "Input should be less than or equal to 200", "Correct the field; see /openapi.json."),
     refusals.invalid_arguments("pay", "args.amount", "'3' is not of type 'integer'"),
+    refusals.invalid_answer("content.seat", "'1' is too short"),
     refusals.prompt_too_large(2_000_000, 1_048_576, field="prompt"),
     _unstorable(),
     refusals.no_such_place("from_step", 9, 4),

@@ -19,7 +19,7 @@ from app.runs.keys import ANYBODY, BOOTSTRAP, Caller, Keys
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 OPEN_PATHS = frozenset({"/livez", "/readyz", "/openapi.json", "/docs"})
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-_DECISION_PATH = re.compile(r"/api/runs/[^/]+/approvals/.*")
+_DECISION_PATH = re.compile(r"/api/runs/[^/]+/(approvals|inputs)/.*")
 
 
 UNAUTHORIZED = Problem(

@@ -1,4 +1,4 @@
-"""`holdfast approvals` and `holdfast runs approve|deny|resume`: what runs wait for, and answering it."""
+"""`holdfast approvals` and `holdfast runs approve|deny|answer|resume`: what runs wait for, and answering it."""
 
 from __future__ import annotations
 
@@ -58,6 +58,33 @@ def deny(
     """Do not let a run make a tool call that waits for approval."""
     body: dict[str, Any] = {"approve": False} | ({"message": message} if message else {})
     _decide(url, run_id, tool_call_id, body, as_json=as_json)
+
+
+@with_output
+def reply(
+    run_id: RunId,
+    tool_call_id: ToolCallId,
+    content: Annotated[str | None, typer.Option(help="JSON object: the filled-in form of the only question.")] = None,
+    *,
+    answers: Annotated[
+        str | None, typer.Option(help='JSON object: {question: {"action": …, "content": …}}, if it asks several.')
+    ] = None,
+    decline: Annotated[bool, typer.Option("--decline", help="Say no to what is asked.")] = False,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Dismiss what is asked.")] = False,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Answer what a tool call asks; without options, agree to it (`holdfast approvals --json` shows the questions)."""
+    if sum([content is not None, answers is not None, decline, cancel]) > 1:
+        raise typer.BadParameter("Give one of --content, --answers, --decline and --cancel.")
+    if answers is not None:
+        body: dict[str, Any] = {"answers": _parsed("--answers", answers)}
+    else:
+        body = {"action": "decline" if decline else "cancel" if cancel else "accept"}
+        body |= {} if content is None else {"content": _parsed("--content", content)}
+    with service_at(url) as client:
+        answered = client.post(f"runs/{run_id}/inputs/{tool_call_id}", body)
+    answer(answered if as_json else answered["status"])
 
 
 @with_output

@@ -4,6 +4,9 @@ kind             asked for                          decision
 approval         a call that needs a person         {approve: true, args?} | {approve: false, message?}
 external         a call that is made elsewhere      {result} | {error}
 outcome_unknown  a call that was lost in a crash    {result} | {error} | {run_again: true}
+input            answers to what a call asks        {answers: {name: {action, content?}}}
+
+What a call asks a model is answered here too, by steps of their own, before anybody is waited for.
 """
 
 from __future__ import annotations
@@ -12,8 +15,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from app.ai.exceptions import UserError
+from app.ai.mcp.questions import continued, goes_on, questions_in, sampling_in
+from app.ai.mcp.sampling import sampling_result
 from app.ai.messages import ToolCallPart, ToolReturnPart
 from app.ai.tools import DeferredToolRequests, DeferredToolResults, ToolApproved, ToolDenied
+from app.ai.usage import RunUsage
 from app.db import waits
 from app.db.outage import through_outage
 from app.db.waits import Wait
@@ -34,15 +40,19 @@ _NO_RESULT: Final = "No result of this call came in time."
 
 
 async def decide(
-    steps: DurableSteps, requests: DeferredToolRequests, closing_request: Envelope | None
+    steps: DurableSteps, requests: DeferredToolRequests, closing_request: Envelope | None, usage: RunUsage
 ) -> DeferredToolResults:
     """The results of the deferred calls. Parks the run while one of them is missing.
 
     `closing_request` (JSON) holds the results of the batch's other calls; the step keeps it as part of the history.
+    What models are asked meanwhile is added to `usage`.
     """
     journal = steps.journal
+    sampled = await _sample(steps, requests, usage)
     waiting = [_wait(call, "approval", requests, steps) for call in requests.approvals]
-    waiting += [_wait(call, _kind_of_call(call, requests), requests, steps) for call in requests.calls]
+    for call in requests.calls:
+        if call.tool_call_id not in sampled or questions_in(requests.metadata[call.tool_call_id]):
+            waiting.append(_wait(call, _kind_of_call(call, requests), requests, steps))
     reservation = journal.reserve()
 
     async def look() -> Envelope:
@@ -60,17 +70,37 @@ async def decide(
         return {"kind": "decision", "request": request, "outcome": "returned", "result": decisions}
 
     envelope = await reservation.run_async({"name": names.DECISION_STEP}, look)
-    return _results(requests, envelope["result"], steps)
+    return _results(requests, envelope["result"], sampled, steps)
 
 
-def _results(requests: DeferredToolRequests, decisions: Mapping[str, Any], steps: DurableSteps) -> DeferredToolResults:
+async def _sample(steps: DurableSteps, requests: DeferredToolRequests, usage: RunUsage) -> dict[str, dict[str, Any]]:
+    """What models answered, as JSON of the protocol, by tool call id and by the name of the request."""
+    answers: dict[str, dict[str, Any]] = {}
+    for call in requests.calls:
+        for name, asked in sampling_in(requests.metadata.get(call.tool_call_id)).items():
+            response = await steps.sample(call, asked)
+            usage.incr(response.usage)
+            answer = sampling_result(response).model_dump(mode="json", by_alias=True, exclude_none=True)
+            answers.setdefault(call.tool_call_id, {})[name] = answer
+    return answers
+
+
+def _results(
+    requests: DeferredToolRequests,
+    decisions: Mapping[str, Any],
+    sampled: Mapping[str, Mapping[str, Any]],
+    steps: DurableSteps,
+) -> DeferredToolResults:
     results = DeferredToolResults()
     for call in requests.calls:
-        decision = decisions[call.tool_call_id]
-        if decision.get("run_again"):
-            lost_key = requests.metadata[call.tool_call_id]["idempotency_key"]
-            steps.repetitions[call.tool_call_id] = key_of_repetition(lost_key)
-            results.approvals[call.tool_call_id] = ToolApproved()
+        decision = decisions.get(call.tool_call_id, {})
+        if decision.get("run_again") or "answers" in decision or call.tool_call_id in sampled:
+            metadata = requests.metadata[call.tool_call_id]
+            key = metadata["idempotency_key"]
+            steps.repetitions[call.tool_call_id] = key if goes_on(metadata) else key_of_repetition(key)
+            given = continued(metadata, decision.get("answers", {}), sampled.get(call.tool_call_id))
+            results.metadata[call.tool_call_id] = given
+            results.approvals[call.tool_call_id] = _approved_as_made(call)
         elif "error" in decision:
             results.calls[call.tool_call_id] = ToolReturnPart(call.tool_name, decision["error"], outcome="failed")
         else:
@@ -86,6 +116,11 @@ def key_of_repetition(key: str) -> str:
     return f"{run_id}:{step}:{int(repetition[0]) + 1 if repetition else 2}"
 
 
+def _approved_as_made(call: ToolCallPart) -> ToolApproved:
+    """The same call again; arguments that a person gave it in place of the model's are an object."""
+    return ToolApproved(override_args=call.args if isinstance(call.args, dict) else None)
+
+
 def _approval(decision: Mapping[str, Any]) -> ToolApproved | ToolDenied:
     if decision["approve"]:
         return ToolApproved(override_args=decision.get("args"))
@@ -94,7 +129,9 @@ def _approval(decision: Mapping[str, Any]) -> ToolApproved | ToolDenied:
 
 
 def _kind_of_call(call: ToolCallPart, requests: DeferredToolRequests) -> str:
-    return requests.metadata.get(call.tool_call_id, {}).get("waiting_for", "external")
+    wanted = requests.metadata.get(call.tool_call_id, {}).get("waiting_for")
+    # The metadata of a user's own tool may say anything.
+    return wanted if wanted in names.WAIT_KINDS else "external"
 
 
 def _wait(call: ToolCallPart, kind: str, requests: DeferredToolRequests, steps: DurableSteps) -> Wait:
@@ -109,7 +146,7 @@ def _wait(call: ToolCallPart, kind: str, requests: DeferredToolRequests, steps: 
         parameters=tool.parameters_json_schema if tool else None,
         # What became of a lost call is for a person to find out, however long it takes.
         timeout_seconds=None if kind == "outcome_unknown" else _timeout(call.tool_name, options),
-        default_decision=_default_decision(kind, options),
+        default_decision=_default_decision(kind, options, requests.metadata.get(call.tool_call_id)),
     )
 
 
@@ -120,12 +157,14 @@ def _timeout(tool: str, options: Mapping[str, Any]) -> float | None:
     raise UserError(f"Tool {tool!r} has the {TIMEOUT} {seconds!r} in its metadata; it must be seconds, above 0")
 
 
-def _default_decision(kind: str, options: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def _default_decision(kind: str, options: Mapping[str, Any], metadata: Any) -> Mapping[str, Any] | None:
     match kind:
         case "approval" if options.get(ON_TIMEOUT) == "approve":
             return {"approve": True}
         case "approval":
             return {"approve": False, "message": _NOBODY_DECIDED}
+        case "input":
+            return {"answers": {name: {"action": "cancel"} for name in questions_in(metadata)}}
         case "external":
             return {"error": _NO_RESULT}
         case _:

@@ -1,26 +1,32 @@
 """What a step's record says: its input with its outcome, as JSON that a person reads in `holdfast.steps`.
 
 model     {kind, request: {message, settings}, response, outcome, attempt}
-tool/mcp  {kind, toolset, tool, tool_call_id, args, result | return, outcome, attempt}
+tool/mcp  {kind, toolset, tool, tool_call_id, args, result | return, outcome, attempt, sampled?: {requests, usage}}
+sampling  {kind, tool, tool_call_id, request, response, outcome, attempt}
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
 from app.ai.exceptions import ApprovalRequired, CallDeferred, ModelRetry
 from app.ai.messages import ModelMessagesTypeAdapter, ModelRequest, ModelResponse, ToolReturn, ToolReturnContent
 from app.ai.steps import PreparedRequest
+from app.ai.usage import RequestUsage
 from app.durable.failures import ResultNotSerializable
 from app.durable.serializer import to_json
+
+if TYPE_CHECKING:
+    from mcp_types import CreateMessageRequestParams
 
 Envelope = dict[str, Any]
 
 _request: TypeAdapter[ModelRequest] = TypeAdapter(ModelRequest)
 _response: TypeAdapter[ModelResponse] = TypeAdapter(ModelResponse)
 _content: TypeAdapter[Any] = TypeAdapter(ToolReturnContent)
+_usage: TypeAdapter[RequestUsage] = TypeAdapter(RequestUsage)
 _tool_return: TypeAdapter[ToolReturn] = TypeAdapter(ToolReturn)
 
 
@@ -52,6 +58,31 @@ def read_request(recorded: Envelope) -> PreparedRequest:
 def read_response(recorded: Envelope) -> ModelResponse:
     """The response of a recorded model step."""
     return _response.validate_python(recorded)
+
+
+def add_sampled(head: Envelope, params: CreateMessageRequestParams, response: ModelResponse) -> None:
+    """Note in a call's record what its server asked a model while the call was open."""
+    sampled = head.setdefault("sampled", {"requests": [], "usage": {}})
+    sampled["requests"].append({"request": sampling_request_json(params), "response": response_json(response)})
+    usage = sampled_usage(head) + response.usage
+    sampled["usage"] = _usage.dump_python(usage, mode="json")
+
+
+def sampled_usage(envelope: Envelope) -> RequestUsage:
+    """What the model that a call's server asked has used."""
+    return _usage.validate_python(envelope.get("sampled", {}).get("usage", {}))
+
+
+def sampling_request_json(params: CreateMessageRequestParams) -> Envelope:
+    """What a server asks a model, as records show it."""
+    return params.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def read_sampling_request(recorded: Envelope) -> CreateMessageRequestParams:
+    """What a server asked a model."""
+    from mcp_types import CreateMessageRequestParams
+
+    return CreateMessageRequestParams.model_validate(recorded)
 
 
 def returned(value: Any) -> Envelope:

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 
 from app.ai.exceptions import ModelRetry
 from app.ai.instrumentation.marks import within_step
+from app.ai.mcp.sampling import Sampling
 from app.ai.messages import AgentStreamEvent, ModelResponse, PartEndEvent, PartStartEvent, ToolCallPart
 from app.ai.models import Model
 from app.ai.run_context import RunContext
@@ -58,6 +59,7 @@ class DurableSteps(Steps):
         self.listed_tools: dict[str, Envelope] = {}
         self.tools: dict[str, ToolDefinition] = {}
         self.repetitions: dict[str, str] = {}
+        self.sampling: dict[str, Sampling | None] = {}
         self._reserved: dict[str, StepReservation] = {}
 
     async def model_request(
@@ -74,13 +76,8 @@ class DurableSteps(Steps):
             request = await prepare()
             prepared.append(request)
             plan.head["request"] = envelopes.request_json(request)
-            with _live(events), within_step(plan.step, events.attempt):
-                try:
-                    response = await send(request)
-                except Exception as error:
-                    if (later := retry_later(error, plan.step, events.attempt)) is None:
-                        raise
-                    raise later from error
+            with _live(events), within_step(plan.step, events.attempt), _pausing(plan, events):
+                response = await send(request)
             if not self.streams(ctx.model):
                 _emit_parts(events, response)
             retry = {} if request.retry is None else {"retry": request.retry}
@@ -92,6 +89,23 @@ class DurableSteps(Steps):
         request = prepared[0] if prepared else envelopes.read_request(envelope["request"])
         request.retry = envelope.get("retry")
         return request, envelopes.read_response(envelope["response"])
+
+    async def sample(self, call: ToolCallPart, request: dict[str, Any]) -> ModelResponse:
+        """Let the model answer what the server of a deferred call asked it, as a step of its own."""
+        sampling = self.sampling[call.tool_call_id]
+        assert sampling is not None, "a call is deferred for a model's answer only if there is a model"
+        head = {"tool": call.tool_name, "tool_call_id": call.tool_call_id, "request": request}
+        plan = StepPlan(self.journal.reserve(), names.sampling_step(call.tool_name), "sampling", head=head)
+
+        async def ask(events: StepEvents) -> Envelope:
+            with _pausing(plan, events):
+                response = await sampling.ask(envelopes.read_sampling_request(request))
+            return {"outcome": "returned", "response": envelopes.response_json(response)}
+
+        envelope = await self.journal.perform(plan, ask)
+        if (failure := failure_of(envelope)) is not None:
+            raise failure
+        return envelopes.read_response(envelope["response"])
 
     def streams(self, model: Model) -> bool:
         """A model that cannot stream is asked for the whole answer; its events follow at once."""
@@ -142,6 +156,17 @@ def _emit_parts(events: StepEvents, response: ModelResponse) -> None:
     for index, part in enumerate(response.parts):
         events.emit_stream_event(PartStartEvent(index=index, part=part))
         events.emit_stream_event(PartEndEvent(index=index, part=part))
+
+
+@contextmanager
+def _pausing(plan: StepPlan, events: StepEvents) -> Generator[None]:
+    """Let the run wait where the provider that is asked inside the block wants a pause."""
+    try:
+        yield
+    except Exception as error:
+        if (later := retry_later(error, plan.step, events.attempt)) is None:
+            raise
+        raise later from error
 
 
 @contextmanager

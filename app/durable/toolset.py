@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from app.ai.exceptions import ApprovalRequired, CallDeferred, ModelRetry
 from app.ai.instrumentation.marks import mark_step
 from app.ai.mcp import MCPCallLost, MCPServer, MCPServerUnavailable, on_progress
+from app.ai.mcp.exchange import Host, hosted_by
 from app.ai.messages import (
     FunctionToolCallEvent,
     FunctionToolResultEvent,
@@ -83,7 +84,7 @@ class DurableToolset(WrapperToolset[Any]):
         async def call(events: StepEvents) -> Envelope:
             performed.append(events)
             try:
-                with self._progress(events, name, ctx):
+                with self._surroundings(events, plan, ctx):
                     value = await self._call(name, tool_args, replace(ctx, idempotency_key=key), tool)
                 outcome = envelopes.returned(value)
             except (ModelRetry, CallDeferred, ApprovalRequired) as signal:
@@ -97,6 +98,7 @@ class DurableToolset(WrapperToolset[Any]):
             # The key is what a person needs to find out what became of the call.
             raise CallDeferred(metadata={"waiting_for": "outcome_unknown", "idempotency_key": key}) from None
         mark_step(plan.step, envelope["attempt"], replayed=not performed)
+        ctx.usage.incr(envelopes.sampled_usage(envelope))
         if (failure := failure_of(envelope)) is not None:
             raise failure
         return envelopes.read_result(envelope)
@@ -106,8 +108,8 @@ class DurableToolset(WrapperToolset[Any]):
         with use_steps(Steps()):
             return await self.wrapped.call_tool(name, tool_args, ctx, tool)
 
-    def _progress(self, events: StepEvents, name: str, ctx: RunContext[Any]) -> AbstractContextManager[None]:
-        """What a call tells of its progress becomes events of its step."""
+    def _surroundings(self, events: StepEvents, plan: StepPlan, ctx: RunContext[Any]) -> AbstractContextManager[None]:
+        """What a call finds around it."""
         return nullcontext()
 
     def _plan(self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]) -> StepPlan:
@@ -145,6 +147,13 @@ class DurableMCPToolset(DurableToolset):
         definitions = _definitions.validate_python(self.steps.listed_tools[label]["result"])
         return {definition.name: server.tool_for_tool_def(definition) for definition in definitions}
 
+    async def call_tool(
+        self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]
+    ) -> Any:
+        assert isinstance(self.wrapped, MCPServer)
+        self.steps.sampling[ctx.tool_call_id or ""] = self.wrapped.sampling
+        return await super().call_tool(name, tool_args, ctx, tool)
+
     async def _call(self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]) -> Any:
         call = partial(super()._call, name, tool_args, ctx, tool)
         try:
@@ -161,13 +170,19 @@ class DurableMCPToolset(DurableToolset):
         text = listed.get("instructions") if server.include_instructions else None
         return InstructionPart(text) if text else None
 
-    def _progress(self, events: StepEvents, name: str, ctx: RunContext[Any]) -> AbstractContextManager[None]:
-        call = {"tool_name": name, "tool_call_id": ctx.tool_call_id}
-        return on_progress(lambda progress: events.emit("tool_progress", {**call, **asdict(progress)}))
+    @contextmanager
+    def _surroundings(self, events: StepEvents, plan: StepPlan, ctx: RunContext[Any]) -> Generator[None]:
+        """What a call tells of its progress becomes events of its step, what it asks a model part of its record."""
+        call = {"tool_name": plan.head["tool"], "tool_call_id": ctx.tool_call_id}
+        progress = on_progress(lambda progress: events.emit("tool_progress", {**call, **asdict(progress)}))
+        with progress, hosted_by(Host(plan.repeatable, partial(envelopes.add_sampled, plan.head))):
+            yield
 
     async def _list(self, server: MCPServer, label: str, ctx: RunContext[Any]) -> Envelope:
         async def listing(_events: StepEvents) -> Envelope:
-            tools = await _once_reachable(partial(server.get_tools, ctx))
+            # The connection that this opens also serves the calls, which can wait for somebody's answer.
+            with hosted_by(Host(repeatable=True, sampled=_nothing_is_called)):
+                tools = await _once_reachable(partial(server.get_tools, ctx))
             found = [tool.tool_def for tool in tools.values()]
             envelope: Envelope = {"outcome": "returned", "result": _definitions.dump_python(found, mode="json")}
             if server.include_instructions:
@@ -191,6 +206,10 @@ async def _once_reachable(ask: Callable[[], Awaitable[T]]) -> T:
         except MCPServerUnavailable:
             await asyncio.sleep(pause)
     return await ask()
+
+
+def _nothing_is_called(*_: Any) -> None:
+    """A listing asks no model."""
 
 
 def _called(name: str, args: Any, ctx: RunContext[Any]) -> Event:

@@ -60,19 +60,20 @@ class RunExecutor:
         return outcome_json(result)
 
     async def _drive(self, agent: Agent[Any, Any], run: RunInput, steps: DurableSteps) -> AgentRunResult[Any]:
+        usage = RunUsage()
         settings: dict[str, Any] = {
             "conversation_id": run.conversation_id,
             "model": run.model,
             "model_settings": run.model_settings,
             "usage_limits": run.usage_limits,
             "metadata": run.metadata,
-            "usage": RunUsage(),
+            "usage": usage,
             "event_stream_handler": follow_model,
         }
         earlier = await history.load(self.instruments.engine, run.history)
         result = await agent.run(run.prompt, message_history=earlier, **settings)
         while isinstance(result.output, DeferredToolRequests):
-            decided: DeferredToolResults = await decide(steps, result.output, closing_request(result))
+            decided: DeferredToolResults = await decide(steps, result.output, closing_request(result), usage)
             result = await agent.run(message_history=result.all_messages(), deferred_tool_results=decided, **settings)
         return result
 

@@ -1,4 +1,4 @@
-"""What runs wait for and how it is answered: approvals by people, results from outside, calls lost in a crash."""
+"""What runs wait for and how it is answered: approvals, input, results from outside, calls lost in a crash."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import Any, NoReturn
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.ai.mcp.questions import questions_in
 from app.db import approvals, waits
 from app.runs import refusals
-from app.runs.arguments import check_arguments
+from app.runs.arguments import check_answers, check_arguments
 from app.runs.cursor import from_approval_cursor, to_approval_cursor
 from app.runs.reach import answers_in_time
 from app.runs.reading import read_run
 from app.runs.records import Approval, ApprovalPage
-from app.runs.requests import Decide, ResumeRun
+from app.runs.requests import AnswerInput, Decide, ResumeRun
 
 
 class Approvals:
@@ -36,6 +37,8 @@ class Approvals:
     async def decide(self, run_id: str, tool_call_id: str, request: Decide, *, by: str) -> Approval:
         """Approve or deny a tool call; the run goes on when nothing else is open."""
         question = await self._open(run_id, tool_call_id)
+        if question.kind == "input":
+            raise refusals.needs_input(question)
         if question.kind != "approval":
             raise refusals.needs_a_result(question)
         if request.args is not None:
@@ -48,9 +51,25 @@ class Approvals:
         question = await self._open(run_id, tool_call_id)
         if question.kind == "approval":
             raise refusals.needs_an_approval(question)
+        if question.kind == "input":
+            raise refusals.needs_input(question)
         if request.run_again and question.kind != "outcome_unknown":
             raise refusals.cannot_run_again(question)
         return await self._record(question, request.as_decision(), by)
+
+    @answers_in_time
+    async def answer_input(self, run_id: str, tool_call_id: str, request: AnswerInput, *, by: str) -> Approval:
+        """Answer what a tool call asks; a call that ended without the answers is made again with them."""
+        question = await self._open(run_id, tool_call_id)
+        asked = questions_in(question.metadata)
+        if not asked:
+            raise refusals.asks_nothing(question)
+        answers = request.for_questions(asked)
+        check_answers(answers, asked)
+        decision: dict[str, Any] = {
+            "answers": {name: answer.model_dump(exclude_none=True) for name, answer in answers.items()}
+        }
+        return await self._record(question, decision, by)
 
     async def _open(self, run_id: str, tool_call_id: str) -> Approval:
         question = await self._find(run_id, tool_call_id)

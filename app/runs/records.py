@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.db.runs import FINISHED
 from app.durable.names import RETRY_AT
 
+WaitKind = Literal["approval", "external", "outcome_unknown", "input"]
 RunStatus = Literal["queued", "running", "waiting", "succeeded", "failed", "cancelled"]
 
 
@@ -49,7 +50,7 @@ class RunError(Record):
 class OpenWait(Record):
     """Something a waiting run waits for."""
 
-    kind: Literal["approval", "external", "outcome_unknown", "retry_at"]
+    kind: WaitKind | Literal["retry_at"]
     tool_call_id: str | None = Field(default=None, description="Null for `retry_at`: nobody has to answer that.")
     tool: str | None = None
     args: Any = None
@@ -59,20 +60,22 @@ class OpenWait(Record):
 
 
 class Approval(Record):
-    """A question of a run: may this call be made, what is its result, or what became of it?"""
+    """A question of a run: may this call be made, what is its result, what became of it, what does it want to know?"""
 
     run_id: Id
     agent: str | None
     tool_call_id: str
-    kind: Literal["approval", "external", "outcome_unknown"]
+    kind: WaitKind
     tool: str
     args: Any
     parameters: Any = Field(description="JSON schema of the tool's arguments.")
-    metadata: Any = Field(description="What the tool said; for a lost call also the idempotency key that it had.")
+    metadata: Any = Field(
+        description="What the tool said; for a lost call the idempotency key that it had, for input the `questions`."
+    )
     requested_at: datetime
     deadline: datetime | None = Field(description="When it is decided by itself, if ever.")
     status: Literal["open", "decided", "closed"] = Field(description="Closed: the run ended before it was decided.")
-    decision: Any = Field(description="{approve, message?, args?}, {result}, {error} or {run_again}.")
+    decision: Any = Field(description="{approve, message?, args?}, {result}, {error}, {run_again} or {answers}.")
     decided_at: datetime | None
     decided_by: str | None = Field(description="The name of the key; `deadline` if nobody decided in time.")
 

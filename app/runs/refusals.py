@@ -169,6 +169,42 @@ def needs_an_approval(question: Approval) -> HoldfastError:
     )
 
 
+def needs_input(question: Approval) -> HoldfastError:
+    """Answers to questions are asked for."""
+    return Conflict(
+        f"Tool call {question.tool_call_id!r} waits for answers to its questions.",
+        type="wrong_kind_of_answer",
+        field="tool_call_id",
+        fix=f'POST /api/runs/{question.run_id}/inputs/{question.tool_call_id} with {{"action": …, "content": …}}.',
+    )
+
+
+def asks_nothing(question: Approval) -> HoldfastError:
+    """There are no questions to answer."""
+    refusal = needs_an_approval if question.kind == "approval" else needs_a_result
+    return refusal(question)
+
+
+def wrong_questions(name: str, questions: Iterable[str]) -> HoldfastError:
+    """An answer is missing, or one too many."""
+    return Invalid(
+        f"The call asks: {', '.join(questions)}; there must be one answer for each, and no other.",
+        type="invalid_answer",
+        field=f"answers.{name}",
+        fix="Answer each of `metadata.questions` by its name.",
+    )
+
+
+def invalid_answer(field: str, problem: str) -> HoldfastError:
+    """An answer does not fit its question."""
+    return Invalid(
+        f"This does not answer the question: {problem}.",
+        type="invalid_answer",
+        field=field,
+        fix="Correct it; the JSON schema of the form is in `metadata.questions` of GET /api/approvals.",
+    )
+
+
 def cannot_run_again(question: Approval) -> HoldfastError:
     """Only a lost call can run again."""
     return Conflict(

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Collection
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import (
     AfterValidator,
@@ -138,6 +139,74 @@ class ResumeRun(BaseModel):
         if self.run_again:
             return {"run_again": True}
         return {"result": self.result} if self.error is None else {"error": self.error}
+
+
+def _flat(content: dict[str, Any]) -> dict[str, Any]:
+    for name, value in content.items():
+        items = cast("list[Any]", value) if isinstance(value, list) else []
+        if isinstance(value, dict) or not all(isinstance(item, str) for item in items):
+            raise PydanticCustomError(
+                "not_flat",
+                "{name} is not flat: forms hold texts, numbers, true, false, null and lists of texts.",
+                {"name": name, "fix": "Send what the JSON schema of the question describes."},
+            )
+    return content
+
+
+FormContent = Annotated[dict[str, Any], AfterValidator(_flat)]
+
+
+class InputAnswer(BaseModel):
+    """What a person did with one question: filled in its form, declined, or dismissed it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    action: Literal["accept", "decline", "cancel"]
+    content: Annotated[
+        FormContent | None, Field(description="The filled-in form, when accepted; it must fit its schema.")
+    ] = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.action != "accept" and self.content is not None:
+            raise PydanticCustomError(
+                "not_allowed",
+                "Only an accepted form has content.",
+                {"fix": "Leave `content` out, or accept the question."},
+            )
+        return self
+
+
+class AnswerInput(BaseModel):
+    """Answers to what a tool call asks: one for all its questions, or one for each by name."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    action: Annotated[
+        Literal["accept", "decline", "cancel"] | None, Field(description="For all questions; usually there is one.")
+    ] = None
+    content: Annotated[FormContent | None, Field(description="The form of the only question.")] = None
+    answers: Annotated[
+        dict[str, InputAnswer] | None,
+        Field(description="By the names in `metadata.questions`, in their place."),
+    ] = None
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if (self.action is None) == (self.answers is None) or (self.content is not None and self.action != "accept"):
+            raise PydanticCustomError(
+                "invalid_answer",
+                "Either an action for all questions or answers by name are needed.",
+                {"fix": "Send `action` (with `content` if it is accept), or `answers`."},
+            )
+        return self
+
+    def for_questions(self, names: Collection[str]) -> dict[str, InputAnswer]:
+        """The answers by name."""
+        if self.answers is not None:
+            return self.answers
+        assert self.action is not None, "one of the two is given"
+        return {name: InputAnswer(action=self.action, content=self.content) for name in names}
 
 
 def _no_local_download(content: UserContent) -> UserContent:

@@ -137,7 +137,9 @@ class Stage:
         """Park the run for the unknown outcome of a call."""
         self.wait_for(run_id, tool_call_id, kind="outcome_unknown")
 
-    def wait_for(self, run_id: str, *tool_call_ids: str, kind: str = "approval") -> None:
+    def wait_for(
+        self, run_id: str, *tool_call_ids: str, kind: str = "approval", metadata: dict[str, Any] | None = None
+    ) -> None:
         """Park the run for calls of `pay`, which takes an amount from 1."""
         parameters = {
             "type": "object",
@@ -147,9 +149,9 @@ class Stage:
         }
         for tool_call_id in tool_call_ids:
             self._connection.execute(
-                "insert into holdfast.approvals (run_id, step, tool_call_id, kind, tool, args, parameters)"
-                " values (%s, 2, %s, %s, 'pay', '{\"amount\": 3}', %s)",
-                [run_id, tool_call_id, kind, Jsonb(parameters)],
+                "insert into holdfast.approvals (run_id, step, tool_call_id, kind, tool, args, parameters, metadata)"
+                " values (%s, 2, %s, %s, 'pay', '{\"amount\": 3}', %s, %s)",
+                [run_id, tool_call_id, kind, Jsonb(parameters), metadata and Jsonb(metadata)],
             )
         self.set_status(run_id, "DELAYED")
 

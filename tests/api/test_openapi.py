@@ -40,6 +40,7 @@ def test_all_routes_are_described(document: dict[str, Any]) -> None:
         ("post", "/api/runs/{run_id}/resume"),
         ("post", "/api/runs/{run_id}/fork"),
         ("post", "/api/runs/{run_id}/approvals/{tool_call_id}"),
+        ("post", "/api/runs/{run_id}/inputs/{tool_call_id}"),
         ("get", "/api/approvals"),
         ("get", "/api/conversations/{conversation_id}"),
         ("get", "/api/agents"),

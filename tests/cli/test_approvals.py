@@ -34,6 +34,20 @@ def test_what_waits_is_listed_approved_and_denied(holdfast: Holdfast, http: http
     assert http.get(f"/api/runs/{run_id}").json()["status"] == "queued"
 
 
+def test_what_a_call_asks_is_answered(holdfast: Holdfast, http: httpx.Client, stage: Stage) -> None:
+    schema = {"type": "object", "properties": {"seat": {"type": "string"}}, "required": ["seat"]}
+    questions = {name: {"mode": "form", "message": "Seat?", "schema": schema} for name in ("there", "back")}
+    run_id = start(http)["run_id"]
+    stage.wait_for(run_id, "c1", kind="input", metadata={"questions": {"there": questions["there"]}})
+    stage.wait_for(run_id, "c2", "c3", kind="input", metadata={"questions": questions})
+    assert holdfast("runs", "answer", run_id, "c1", "--content", '{"seat": "12A"}').stdout == "decided\n"
+    assert holdfast("runs", "answer", run_id, "c2", "--decline").stdout == "decided\n"
+    each = {"there": {"action": "accept", "content": {"seat": "12A"}}, "back": {"action": "cancel"}}
+    shown = json.loads(holdfast("runs", "answer", run_id, "c3", "--answers", json.dumps(each), "--json").stdout)
+    assert shown["decision"] == {"answers": each}
+    assert http.get(f"/api/runs/{run_id}").json()["status"] == "queued"
+
+
 def test_a_cancelled_run_is_resumed_forked_and_deleted(holdfast: Holdfast, http: httpx.Client, run_id: str) -> None:
     holdfast("runs", "cancel", run_id)
     forked = holdfast("runs", "fork", run_id, "--prompt", "otherwise").stdout.strip()

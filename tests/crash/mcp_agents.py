@@ -11,13 +11,16 @@ from typing import Any
 
 from app.ai import Agent
 from app.ai.mcp import MCPServer, MCPServerStdio, MCPServerStreamableHTTP
-from app.ai.messages import ModelMessage, ModelResponse, ToolReturnPart
+from app.ai.messages import ModelMessage, ModelResponse, TextPart, ToolReturnPart
 from app.ai.models.function import AgentInfo, DeltaToolCall, DeltaToolCalls, FunctionModel
+from app.ai.usage import RequestUsage
 from tests.crash.agents import EFFECTS, effect, prompt_of
 
 ROOT = str(Path(__file__).parents[2])
 NPM_FOLDER = "HOLDFAST_TEST_NPM_FOLDER"
 """Where the servers from npm are installed."""
+CURIOUS_URL = "HOLDFAST_TEST_CURIOUS_URL"
+"""Where `curious_mcp_server` listens."""
 EVERYTHING_URL = "HOLDFAST_TEST_EVERYTHING_URL"
 PLAYGROUND = "HOLDFAST_TEST_PLAYGROUND"
 """A folder that the servers may write to."""
@@ -49,6 +52,29 @@ def fragile(name: str, *arguments: str) -> MCPServerStdio:
     return MCPServerStdio(sys.executable, command, cwd=ROOT, env=environment, id=name, trust_annotations=True)
 
 
+def curious(name: str, *arguments: str) -> MCPServerStdio:
+    """`curious_mcp_server`; it may ask a model, and says which of its tools are idempotent."""
+    return MCPServerStdio(
+        sys.executable,
+        ["-m", "tests.crash.curious_mcp_server", *arguments],
+        cwd=ROOT,
+        env={EFFECTS: os.environ.get(EFFECTS, "")},
+        id=name,
+        trust_annotations=True,
+        sampling_model=thinker,
+        timeout=30,
+    )
+
+
+async def think(messages: list[ModelMessage], _info: AgentInfo) -> ModelResponse:
+    effect("thought", None)
+    usage = RequestUsage(input_tokens=7, output_tokens=3)
+    return ModelResponse(parts=[TextPart(f"on {prompt_of(messages)}")], usage=usage)
+
+
+thinker = FunctionModel(think, model_name="thinker")
+
+
 def from_npm(name: str, *arguments: str, **options: Any) -> MCPServerStdio:
     """A server that tests install from npm."""
     command = Path(os.environ.get(NPM_FOLDER, ""), "node_modules", ".bin", f"mcp-server-{name}")
@@ -62,7 +88,13 @@ playground = os.environ.get(PLAYGROUND, "")
 everything_over_http = MCPServerStreamableHTTP(
     os.environ.get(EVERYTHING_URL, "http://127.0.0.1:1/mcp"), id="everything_http", trust_annotations=True
 )
+curious_over_http = MCPServerStreamableHTTP(
+    os.environ.get(CURIOUS_URL, "http://127.0.0.1:1/mcp"), id="curious_http", trust_annotations=True
+)
 MCP_AGENTS = {
+    "curious": agent("curious", curious("curious")),
+    "curious_old": agent("curious_old", curious("curious_old", "old")),
+    "curious_http": agent("curious_http", curious_over_http),
     "killable": agent("killable", fragile("killable")),
     "killable_listing": agent("killable_listing", fragile("killable_listing", "listing")),
     "time": agent("time", time_server),

@@ -18,13 +18,23 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from app.ai.mcp.errors import MCPServerUnavailable
+from app.ai.mcp.exchange import Exchange, Means, exchange_of_request, roots_result
 from app.ai.mcp.logs import WANTED_LEVEL, log_message
 
 if TYPE_CHECKING:
     from mcp import Client
     from mcp.client._transport import ReadStream
+    from mcp.client.session import ClientRequestContext
     from mcp.shared.message import SessionMessage
-    from mcp_types import LoggingMessageNotificationParams
+    from mcp_types import (
+        CreateMessageRequestParams,
+        CreateMessageResult,
+        ElicitRequestParams,
+        ElicitResult,
+        ErrorData,
+        ListRootsResult,
+        LoggingMessageNotificationParams,
+    )
 
 logger = logging.getLogger(__name__)
 
@@ -84,8 +94,18 @@ class Watched:
 class Connection:
     """A connection that starts to open when it is made."""
 
-    def __init__(self, server: str, transport: Transport, *, start_timeout: float, read_timeout: float):
+    def __init__(
+        self,
+        server: str,
+        transport: Transport,
+        *,
+        start_timeout: float,
+        read_timeout: float,
+        means: Means | None = None,
+    ):
         self._server = server
+        self._means = means or Means()
+        self._exchanges: list[Exchange] = []
         self._transport = transport
         self._start_timeout = start_timeout
         self._read_timeout = read_timeout
@@ -105,18 +125,27 @@ class Connection:
         """Whether nothing of it is left."""
         return self._owner.done()
 
+    @property
+    def offers(self) -> frozenset[str]:
+        """What the server was told that it may ask for."""
+        return self._means.offers
+
     @asynccontextmanager
-    async def client(self) -> AsyncGenerator[Client]:
-        """The open client, for one request.
+    async def client(self, exchange: Exchange | None = None) -> AsyncGenerator[Client]:
+        """The open client, for one request; for a call with the `exchange` that answers what the server asks.
 
         Raises:
             MCPServerUnavailable: the server did not start.
         """
+        exchanges = [exchange] if exchange is not None else []
         self._calls += 1
+        self._exchanges += exchanges
         try:
             yield await asyncio.shield(self._ready)
         finally:
             self._calls -= 1
+            for ended in exchanges:
+                self._exchanges.remove(ended)
             self._end_if_unused()
 
     def retire(self) -> None:
@@ -155,11 +184,15 @@ class Connection:
     async def _hold_open(self) -> None:
         from mcp import Client
 
+        offers = self.offers
         client = Client(
             self._transport,
             read_timeout_seconds=self._read_timeout,
             logging_callback=self._log,
             log_level=WANTED_LEVEL,
+            elicitation_callback=self._elicit if "elicitation" in offers else None,
+            sampling_callback=self._sample if "sampling" in offers else None,
+            list_roots_callback=self._list_roots if "roots" in offers else None,
         )
         async with AsyncExitStack() as stack:
             async with asyncio.timeout(self._start_timeout):
@@ -169,6 +202,30 @@ class Connection:
 
     async def _log(self, params: LoggingMessageNotificationParams) -> None:
         log_message(self._server, params)
+
+    async def _elicit(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult | ErrorData:
+        from mcp_types import ElicitResult
+
+        exchange = exchange_of_request(self._exchanges)
+        if exchange is not None:
+            return await exchange.elicit(context, params)
+        if self._means.elicitation is not None:
+            return await self._means.elicitation(context, params)
+        logger.warning("A question of the MCP server %s was dismissed: it belongs to no single call.", self._server)
+        return ElicitResult(action="cancel")
+
+    async def _sample(
+        self, context: ClientRequestContext, params: CreateMessageRequestParams
+    ) -> CreateMessageResult | ErrorData:
+        from mcp_types import INVALID_REQUEST, ErrorData
+
+        exchange = exchange_of_request(self._exchanges)
+        if exchange is None:
+            return ErrorData(code=INVALID_REQUEST, message="Sampling is for servers that answer a tool call.")
+        return await exchange.sample(params)
+
+    async def _list_roots(self, context: ClientRequestContext) -> ListRootsResult:
+        return roots_result(self._means.roots or ())
 
     def _start_failure(self, reason: str) -> MCPServerUnavailable:
         words = self._transport.last_words()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypeVar, cast
 
 from pydantic_core import SchemaValidator, core_schema
 from typing_extensions import Unpack
@@ -16,8 +17,12 @@ from app.ai.mcp.codes import CONNECTION_CLOSED, REFUSED, REQUEST_TIMEOUT, SESSIO
 from app.ai.mcp.connection import Connection, Transport
 from app.ai.mcp.content import ToolResult, text_of, tool_result
 from app.ai.mcp.errors import MCPCallLost, MCPServerUnavailable
+from app.ai.mcp.exchange import Exchange, Means, current_host
 from app.ai.mcp.policy import Policy, PolicyOptions
 from app.ai.mcp.progress import progress_callback
+from app.ai.mcp.questions import CallState, state_in
+from app.ai.mcp.requests import ToolRequest, list_tools
+from app.ai.mcp.sampling import Sampled, Sampling
 from app.ai.messages import InstructionPart
 from app.ai.run_context import RunContext
 from app.ai.tools import ToolDefinition
@@ -25,13 +30,16 @@ from app.ai.toolsets.abstract import AbstractToolset, ToolsetInstructions, Tools
 
 if TYPE_CHECKING:
     from mcp import Client
+    from mcp.client.session import ElicitationFnT
     from mcp.shared.exceptions import MCPError
-    from mcp_types import CallToolResult, Tool
+    from mcp_types import CallToolResult, CreateMessageRequestParams, Tool
+
+    from app.ai.messages import ModelResponse
+    from app.ai.models import KnownModelName, Model
 
 T = TypeVar("T")
 
 _BROKEN = frozenset({CONNECTION_CLOSED, SESSION_LOST})
-_MAX_PAGES = 100
 # The server checks the arguments against its own schema.
 _ANY_OBJECT = SchemaValidator(core_schema.dict_schema(core_schema.str_schema(), core_schema.any_schema()))
 
@@ -52,7 +60,7 @@ ProcessToolCallback: TypeAlias = Callable[
 
 
 class ServerOptions(PolicyOptions, total=False):
-    """The options that every kind of server takes; `MCPServer` has their defaults."""
+    """The options that every kind of server takes."""
 
     id: str | None
     """A name that is unique among the toolsets of an agent; durable runs need one."""
@@ -64,6 +72,18 @@ class ServerOptions(PolicyOptions, total=False):
     """Seconds that one request may take."""
     process_tool_call: ProcessToolCallback | None
     """Makes the call in our place, see there."""
+    elicitation_callback: ElicitationFnT | None
+    """Answers questions of the server at once; without one they wait for a person in durable runs."""
+    allow_sampling: bool
+    """Whether the server may ask the `sampling_model`."""
+    sampling_model: Model | KnownModelName | None
+    """Answers what the server asks a model; without one it may ask none."""
+    max_samplings: int
+    """How often the server may ask the model in one call."""
+    max_sampling_tokens: int
+    """The longest answer of the model."""
+    roots: Iterable[str | Path] | None
+    """Folders that the server is told it may work in."""
     max_retries: int
     """How often a failing call may be tried again by the model."""
     include_instructions: bool
@@ -89,26 +109,24 @@ class MCPServer(AbstractToolset[Any]):
     run that only replays never contacts the server; a broken connection is replaced before the next request.
     """
 
-    def __init__(
-        self,
-        *,
-        id: str | None = None,
-        tool_prefix: str | None = None,
-        timeout: float = 10.0,
-        read_timeout: float = 300.0,
-        process_tool_call: ProcessToolCallback | None = None,
-        max_retries: int = 1,
-        include_instructions: bool = False,
-        **policy: Unpack[PolicyOptions],
-    ):
-        self._id = id
-        self.tool_prefix = tool_prefix
-        self.timeout = timeout
-        self.read_timeout = read_timeout
-        self.process_tool_call = process_tool_call
-        self.max_retries = max_retries
-        self.policy = Policy.of(**policy)
-        self.include_instructions = include_instructions
+    def __init__(self, **options: Unpack[ServerOptions]):
+        if unknown := options.keys() - ServerOptions.__annotations__.keys():
+            raise TypeError(f"{type(self).__name__} has no option {', '.join(sorted(unknown))}")
+        self._id = options.get("id")
+        self.tool_prefix = options.get("tool_prefix")
+        self.timeout = options.get("timeout", 10.0)
+        self.read_timeout = options.get("read_timeout", 300.0)
+        self.process_tool_call = options.get("process_tool_call")
+        self.max_retries = options.get("max_retries", 1)
+        self.include_instructions = options.get("include_instructions", False)
+        self.elicitation_callback = options.get("elicitation_callback")
+        self.allow_sampling = options.get("allow_sampling", True)
+        self.sampling_model = options.get("sampling_model")
+        self.max_samplings = options.get("max_samplings", 5)
+        self.max_sampling_tokens = options.get("max_sampling_tokens", 4096)
+        roots = options.get("roots")
+        self.roots = None if roots is None else [str(root) for root in roots]
+        self.policy = Policy.of(**cast("PolicyOptions", options))
         self._uses: dict[asyncio.AbstractEventLoop, _Use] = {}
 
     @property
@@ -155,7 +173,7 @@ class MCPServer(AbstractToolset[Any]):
         from mcp.shared.exceptions import MCPError
 
         try:
-            return await self._request(_list_tools, repeat_on=_BROKEN)
+            return await self._request(list_tools, repeat_on=_BROKEN)
         except MCPError as err:
             raise MCPServerUnavailable(f"The MCP server {self._name} did not list its tools: {err}") from err
 
@@ -169,26 +187,47 @@ class MCPServer(AbstractToolset[Any]):
             MCPServerUnavailable: the call was not sent.
             MCPCallLost: the call was sent and got no answer.
         """
+        return await self._call(name, args, metadata, self._exchange(name, _unnoted))
+
+    async def _call(
+        self, name: str, args: dict[str, Any], metadata: dict[str, Any] | None, exchange: Exchange
+    ) -> ToolResult:
         from mcp.shared.exceptions import MCPError
-        from mcp_types import RequestParamsMeta
 
-        meta = RequestParamsMeta(**(metadata or {}))
-        progress = progress_callback()
+        send = ToolRequest(name, args, metadata or {}, progress_callback())
 
-        async def send(client: Client) -> CallToolResult:
-            try:
-                return await client.call_tool(name, args, meta=meta, progress_callback=progress)
-            except (RuntimeError, ValueError) as err:
-                # The SDK checks the answer against the protocol and the tool's output schema.
-                raise ModelRetry(f"The tool {name!r} ran, but its result is not valid: {err}") from err
+        async def ask(client: Client) -> CallToolResult:
+            return await exchange.run(client, send)
 
         try:
-            result = await self._request(send, repeat_on=frozenset({SESSION_LOST}))
+            result = await self._request(ask, repeat_on=frozenset({SESSION_LOST}), exchange=exchange)
         except MCPError as err:
-            raise self._call_failure(name, err) from err
+            failure = self._call_failure(name, err)
+            if isinstance(failure, ModelRetry):
+                exchange.defer_if_asked(failure.message)
+            raise failure from err
+        said = text_of(result)
+        exchange.defer_if_asked(said)
         if result.is_error:
-            raise ModelRetry(text_of(result) or f"The tool {name!r} failed without a message.")
+            raise ModelRetry(said or f"The tool {name!r} failed without a message.")
         return tool_result(result)
+
+    def _exchange(
+        self, name: str, sampled: Sampled, state: CallState | None = None, key: str | None = None
+    ) -> Exchange:
+        patience = self.read_timeout
+        return Exchange(name, self._means(), sampled, patience, state=state or CallState(), key=key)
+
+    def _means(self) -> Means:
+        roots = None if self.roots is None else tuple(Path(root).resolve().as_uri() for root in self.roots)
+        return Means(self.elicitation_callback, self.sampling, roots, may_wait=current_host() is not None)
+
+    @property
+    def sampling(self) -> Sampling | None:
+        """The model that the server may ask, if it may."""
+        if self.sampling_model is None or not self.allow_sampling:
+            return None
+        return Sampling(self.sampling_model, self.max_samplings, self.max_sampling_tokens)
 
     async def server_instructions(self) -> str | None:
         """What the server says about the use of its tools.
@@ -228,10 +267,16 @@ class MCPServer(AbstractToolset[Any]):
         if not ctx.tool_call_approved and self.policy.needs_approval(name, ctx, tool.tool_def, tool_args):
             raise ApprovalRequired
         key = ctx.idempotency_key
+        host = current_host()
+
+        def count(_params: CreateMessageRequestParams, response: ModelResponse) -> None:
+            ctx.usage.incr(response.usage)
 
         async def call(name: str, args: dict[str, Any], metadata: dict[str, Any] | None = None, /) -> ToolResult:
             keyed = {"idempotency_key": key} if key is not None else {}
-            return await self.direct_call_tool(name, args, {**keyed, **(metadata or {})})
+            sampled = count if host is None else host.sampled
+            exchange = self._exchange(name, sampled, state_in(ctx.tool_call_metadata), key)
+            return await self._call(name, args, {**keyed, **(metadata or {})}, exchange)
 
         if self.process_tool_call is None:
             return await call(name, tool_args)
@@ -241,23 +286,29 @@ class MCPServer(AbstractToolset[Any]):
     def _name(self) -> str:
         return f"{self.id!r} ({self.target})" if self.id else self.target
 
-    async def _request(self, send: Callable[[Client], Awaitable[T]], *, repeat_on: frozenset[int]) -> T:
+    async def _request(
+        self,
+        send: Callable[[Client], Awaitable[T]],
+        *,
+        repeat_on: frozenset[int],
+        exchange: Exchange | None = None,
+    ) -> T:
         """Send over the open connection; once more over a new one after the errors in `repeat_on`."""
         from mcp.shared.exceptions import MCPError
 
         async with self:
             try:
-                return await self._send(send)
+                return await self._send(send, exchange)
             except MCPError as err:
                 if err.code not in repeat_on:
                     raise
-                return await self._send(send)
+                return await self._send(send, exchange)
 
-    async def _send(self, send: Callable[[Client], Awaitable[T]]) -> T:
+    async def _send(self, send: Callable[[Client], Awaitable[T]], exchange: Exchange | None) -> T:
         from mcp.shared.exceptions import MCPError
 
         connection = self._connection()
-        async with connection.client() as client:
+        async with connection.client(exchange) as client:
             try:
                 return await send(client)
             except MCPError as err:
@@ -267,10 +318,14 @@ class MCPServer(AbstractToolset[Any]):
 
     def _connection(self) -> Connection:
         use = self._uses[asyncio.get_running_loop()]
+        means = self._means()
         if (usable := use.usable()) is not None:
-            return usable
+            if means.offers <= usable.offers:
+                return usable
+            # What a client offers is said once, when the connection opens.
+            usable.retire()
         connection = Connection(
-            self._name, self._transport(), start_timeout=self.timeout, read_timeout=self.read_timeout
+            self._name, self._transport(), start_timeout=self.timeout, read_timeout=self.read_timeout, means=means
         )
         # Retired ones stay listed until they have ended, so that leaving the server waits for them too.
         use.connections = [*(old for old in use.connections if not old.ended), connection]
@@ -299,12 +354,5 @@ class MCPServer(AbstractToolset[Any]):
         return name.removeprefix(f"{self.tool_prefix}_") if self.tool_prefix else name
 
 
-async def _list_tools(client: Client) -> list[Tool]:
-    page = await client.list_tools()
-    tools = list(page.tools)
-    for _ in range(_MAX_PAGES):
-        if page.next_cursor is None:
-            break
-        page = await client.list_tools(cursor=page.next_cursor)
-        tools += page.tools
-    return tools
+def _unnoted(_params: CreateMessageRequestParams, _response: ModelResponse) -> None:
+    """Nobody counts what a call outside a run costs."""
