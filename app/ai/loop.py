@@ -23,7 +23,7 @@ from app.ai.agent_stream import AgentStream, ReadResponse, open_agent_stream
 from app.ai.capabilities.lifecycle import model_request
 from app.ai.deferred import DEFERRED_NOT_ALLOWED, DeferredToolRequests
 from app.ai.event_stream import Emit, EventStream, drain, feed_handler, ignore_event
-from app.ai.exceptions import ModelRetry, UserError
+from app.ai.exceptions import AgentRunError, ModelRetry, UserError
 from app.ai.graph import BaseNode, End
 from app.ai.history import with_unique_call_ids
 from app.ai.messages import (
@@ -85,7 +85,7 @@ class ModelRequestNode(AgentNode[AgentDepsT, OutputDataT]):
 
     async def run(self, ctx: RunState) -> CallToolsNode[Any, Any]:
         if self._being_streamed:
-            raise UserError("Finish reading the stream of this node before running it")
+            raise AgentRunError("Finish reading the stream of this node before running it")
         if self._next is None:
             handler = ctx.deps.event_reader
             self._next = await self._ask_model(ctx, handler and partial(read_with_handler, handler, ctx))

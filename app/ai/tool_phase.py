@@ -157,7 +157,7 @@ class ToolPhase:
         await self._run_batch({index: call for index, call in enumerate(validated)}, {})
 
     def _skip(self, calls: list[ToolCallPart]) -> None:
-        self._parts += [ToolReturnPart(call.tool_name, TOOL_NOT_EXECUTED, call.tool_call_id) for call in calls]
+        self._parts += [_not_executed(call) for call in calls]
 
     async def _run_batch(self, calls: Mapping[int, ValidatedCall], answered: Mapping[int, Answered]) -> None:
         """Make the calls; `answered` are calls of the same batch that need no more. Keys give the order of parts."""
@@ -199,6 +199,8 @@ class ToolPhase:
         outcomes: dict[int, ToolOutcome] = {}
 
         async def report(index: int, outcome: ToolOutcome) -> None:
+            if isinstance(outcome, Deferred) and self.final_result is not None:
+                outcome = Answered(_not_executed(calls[index].call))
             outcomes[index] = outcome
             if isinstance(outcome, Answered):
                 await self.emit(FunctionToolResultEvent(outcome.part, content=outcome.content))
@@ -290,3 +292,7 @@ class ToolPhase:
 
     def _budget_exceeded(self, message: str) -> UnexpectedModelBehavior:
         return budget_exceeded(message, self.response)
+
+
+def _not_executed(call: ToolCallPart) -> ToolReturnPart:
+    return ToolReturnPart(call.tool_name, TOOL_NOT_EXECUTED, call.tool_call_id)

@@ -107,6 +107,18 @@ async def test_settings_are_merged_layer_by_layer_and_functions_see_the_layers_b
     assert seen == [None, None]
 
 
+async def test_settings_of_capabilities_stay_when_those_of_the_agent_are_overridden():
+    class Narrow(AbstractCapability[Any]):
+        def get_model_settings(self) -> ModelSettings:
+            return ModelSettings(top_p=0.1)
+
+    model, script = scripted("done")
+    agent = Agent(model, model_settings={"temperature": 0.5}, capabilities=[Narrow()])
+    with agent.override(model_settings={"seed": 2}):
+        await agent.run("go", model_settings={"temperature": 1.0})
+    assert script.infos[0].model_settings == {"seed": 2, "top_p": 0.1}
+
+
 async def test_settings_that_would_let_no_run_end_are_refused():
     for choice in ("required", ["tool"]):
         with pytest.raises(UserError, match="would let no run end"):

@@ -10,6 +10,7 @@ import pytest
 
 from app.ai import (
     Agent,
+    AgentRunError,
     AgentRunResultEvent,
     AgentStreamEvent,
     CallDeferred,
@@ -22,7 +23,6 @@ from app.ai import (
     RunContext,
     UsageLimitExceeded,
     UsageLimits,
-    UserError,
 )
 from tests.ai.scripted import call, scripted
 
@@ -276,7 +276,7 @@ async def test_a_node_that_is_being_streamed_cannot_be_run_and_the_rest_is_read_
         assert agent.is_model_request_node(node)
         async with node.stream(run.ctx) as events:
             assert (await anext(aiter(events))).event_kind == "part_start"
-            with pytest.raises(UserError, match="Finish reading the stream"):
+            with pytest.raises(AgentRunError, match="Finish reading the stream"):
                 await node.run(run.ctx)
         successor = await run.next(node)
         assert agent.is_call_tools_node(successor)

@@ -221,6 +221,18 @@ async def test_graceful_executes_functions_but_no_further_outputs():
     }
 
 
+async def test_a_call_that_is_deferred_beside_a_final_result_is_answered_too():
+    agent, _ = two_functions_and_outputs(call("first", {"number": 1}), call("later"), end_strategy="graceful")
+
+    @agent.tool_plain
+    def later() -> str:
+        raise CallDeferred
+
+    result = await agent.run("go")
+    assert result.output == "first 1"
+    assert contents(result.all_messages()[-1]) == {"first": FINAL, "later": NOT_EXECUTED}
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [

@@ -173,8 +173,7 @@ async def _settle_capabilities(agent: Agent[Any, Any], run: RunState, options: R
         deps.instructions = _instructions(agent, options, overrides, [item.get_instructions() for item in added])
     if "native_tools" not in overrides:
         deps.native_tools = [*agent.native_tools, *(tool for item in added for tool in item.get_native_tools())]
-    if "model_settings" not in overrides:
-        deps.model_settings = _settings_layers(agent, options, overrides, [item.get_model_settings() for item in added])
+    deps.model_settings = _settings_layers(agent, options, overrides, [item.get_model_settings() for item in added])
 
 
 def _model(agent: Agent[Any, Any], options: RunOptions[Any], overrides: OverrideOptions[Any]) -> Model:
@@ -198,9 +197,10 @@ def _settings_layers(
     overrides: OverrideOptions[Any],
     added: Sequence[AgentModelSettings[Any] | None] = (),
 ) -> list[AgentModelSettings[Any]]:
-    layers = [agent.model_settings, *added, options.get("model_settings")]
     if "model_settings" in overrides:
-        layers = [overrides["model_settings"]]
+        layers = [overrides["model_settings"], *added]
+    else:
+        layers = [agent.model_settings, *added, options.get("model_settings")]
     for layer in layers:
         choice: ToolChoice = None if layer is None or callable(layer) else layer.get("tool_choice")
         if choice == "required" or isinstance(choice, list):
