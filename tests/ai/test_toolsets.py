@@ -348,13 +348,6 @@ async def test_the_model_is_told_what_tools_return_unless_they_say_no():
     assert "Returns:" in (tools["shout"].description or "") and "Returns:" not in (tools["count"].description or "")
 
 
-async def test_tools_may_stay_hidden_until_searched_for():
-    tools = await offered(Agent(toolsets=[FunctionToolset([shout, count]).defer_loading(["count"])]))
-    assert {name: tool.defer_loading for name, tool in tools.items()} == {"shout": False, "count": True}
-    tools = await offered(Agent(toolsets=[FunctionToolset([shout, count]).defer_loading()]))
-    assert all(tool.defer_loading for tool in tools.values())
-
-
 @pytest.mark.parametrize(
     "selector",
     [["count"], {"size": [1]}, lambda ctx, tool_def: tool_def.name == "count"],

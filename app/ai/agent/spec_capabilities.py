@@ -12,6 +12,7 @@ from app.ai.capabilities import (
     ReinjectSystemPrompt,
     SetToolMetadata,
     Thinking,
+    ToolSearch,
 )
 from app.ai.exceptions import UserError
 
@@ -23,6 +24,7 @@ BUILT_IN: Final[Sequence[CapabilityType]] = (
     ReinjectSystemPrompt,
     SetToolMetadata,
     Thinking,
+    ToolSearch,
 )
 """Those whose arguments can be written down; the others take functions, so they are for agents in Python."""
 

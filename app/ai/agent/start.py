@@ -13,6 +13,7 @@ from app.ai.callbacks import resolve
 from app.ai.capabilities.combined import CombinedCapability, as_capability
 from app.ai.capabilities.hooked import with_hooks
 from app.ai.capabilities.lifecycle import TOOL_EXECUTE_HOOKS
+from app.ai.capabilities.tool_search import ToolSearch
 from app.ai.capture import take_captured_messages
 from app.ai.concurrency import get_concurrency_context
 from app.ai.exceptions import UserError
@@ -22,6 +23,7 @@ from app.ai.ids import uuid7
 from app.ai.instructions import AgentInstructions, Instructions
 from app.ai.messages import ModelMessage, UserContent
 from app.ai.models import Model, infer_model
+from app.ai.native_tools import ToolSearchTool
 from app.ai.output import OutputSpec
 from app.ai.output_schema import OutputSchema, output_schema
 from app.ai.pending import PendingMessages
@@ -248,7 +250,8 @@ async def _run_toolset(agent: Agent[Any, Any], run: RunState, options: RunOption
     gone = agent.capabilities.toolsets_without(capability.capabilities)
     own = [toolset for toolset in agent.toolsets if not any(toolset is other for other in gone)]
     combined: AbstractToolset[Any] = CombinedToolset([*own, *extra])
-    toolset = await capability.get_wrapper_toolset(combined).for_run(build_run_context(run))
+    searchable = _with_search(capability.get_wrapper_toolset(combined), run)
+    toolset = await searchable.for_run(build_run_context(run))
     if capability.overrides(*TOOL_EXECUTE_HOOKS):
         toolset = with_hooks(toolset, capability, recorded=steps.records)
     toolset = steps.wrap_toolset(toolset)
@@ -262,6 +265,13 @@ async def _run_toolset(agent: Agent[Any, Any], run: RunState, options: RunOption
     if output_tools and capability.overrides("prepare_output_tools"):
         output_tools = PreparedToolset(output_tools, capability.prepare_output_tools)
     return CombinedToolset([output_tools, toolset]) if output_tools else toolset
+
+
+def _with_search(toolset: AbstractToolset[Any], run: RunState) -> AbstractToolset[Any]:
+    if any(isinstance(tool, ToolSearchTool) for tool in run.deps.native_tools):
+        return toolset  # the provider searches
+    chosen = (item for item in run.deps.capability.capabilities if isinstance(item, ToolSearch))
+    return next(chosen, ToolSearch[Any]()).around(toolset)
 
 
 def _added_toolsets(agent: Agent[Any, Any], run: RunState) -> list[AbstractToolset[Any]]:

@@ -46,6 +46,7 @@ from app.ai.capabilities.ready_made import (
     ThreadExecutor,
     Toolset,
 )
+from app.ai.capabilities.tool_search import ToolSearch
 from app.ai.capabilities.wrapper import WrapperCapability
 from app.ai.output import OutputContext
 
@@ -83,6 +84,7 @@ __all__ = (
     "SetToolMetadata",
     "Thinking",
     "ThreadExecutor",
+    "ToolSearch",
     "Toolset",
     "ValidatedToolArgs",
     "WebFetch",
