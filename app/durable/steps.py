@@ -21,12 +21,15 @@ from app.ai.instrumentation.marks import within_step
 from app.ai.mcp.sampling import Sampling
 from app.ai.messages import AgentStreamEvent, ModelResponse, PartEndEvent, PartStartEvent, ToolCallPart
 from app.ai.models import Model
+from app.ai.models.handles import use_handles
 from app.ai.run_context import RunContext
 from app.ai.steps import PreparedRequest, Steps, use_steps
 from app.ai.tools import ToolDefinition
 from app.ai.toolsets import AbstractToolset
+from app.db.attempts import AttemptKey
 from app.durable import envelopes, names
 from app.durable.events import StepEvents
+from app.durable.handles import AttemptHandles
 from app.durable.journal import Envelope, Journal, StepPlan, failure_of
 from app.durable.pauses import retry_later
 from app.durable.serializer import to_json
@@ -76,7 +79,7 @@ class DurableSteps(Steps):
             request = await prepare()
             prepared.append(request)
             plan.head["request"] = envelopes.request_json(request)
-            with _live(events), within_step(plan.step, events.attempt), _pausing(plan, events):
+            with _live(events), within_step(plan.step, events.attempt), self._asking(plan, events):
                 response = await send(request)
             if not self.streams(ctx.model):
                 _emit_parts(events, response)
@@ -98,7 +101,7 @@ class DurableSteps(Steps):
         plan = StepPlan(self.journal.reserve(), names.sampling_step(call.tool_name), "sampling", head=head)
 
         async def ask(events: StepEvents) -> Envelope:
-            with _pausing(plan, events):
+            with self._asking(plan, events):
                 response = await sampling.ask(envelopes.read_sampling_request(request))
             return {"outcome": "returned", "response": envelopes.response_json(response)}
 
@@ -106,6 +109,18 @@ class DurableSteps(Steps):
         if (failure := failure_of(envelope)) is not None:
             raise failure
         return envelopes.read_response(envelope["response"])
+
+    @contextmanager
+    def _asking(self, plan: StepPlan, events: StepEvents) -> Generator[None]:
+        """Keep the handle of a request that is made inside the block, and let the run wait where its provider wants so."""
+        attempt = AttemptKey(self.journal.run_id, events.step, events.attempt)
+        with use_handles(AttemptHandles(self.journal.instruments.engine, attempt)):
+            try:
+                yield
+            except Exception as error:
+                if (later := retry_later(error, plan.step, events.attempt)) is None:
+                    raise
+                raise later from error
 
     def streams(self, model: Model) -> bool:
         """A model that cannot stream is asked for the whole answer; its events follow at once."""
@@ -156,17 +171,6 @@ def _emit_parts(events: StepEvents, response: ModelResponse) -> None:
     for index, part in enumerate(response.parts):
         events.emit_stream_event(PartStartEvent(index=index, part=part))
         events.emit_stream_event(PartEndEvent(index=index, part=part))
-
-
-@contextmanager
-def _pausing(plan: StepPlan, events: StepEvents) -> Generator[None]:
-    """Let the run wait where the provider that is asked inside the block wants a pause."""
-    try:
-        yield
-    except Exception as error:
-        if (later := retry_later(error, plan.step, events.attempt)) is None:
-            raise
-        raise later from error
 
 
 @contextmanager
