@@ -112,7 +112,7 @@ class DurableSteps(Steps):
 
     @contextmanager
     def _asking(self, plan: StepPlan, events: StepEvents) -> Generator[None]:
-        """Keep the handle of a request that is made inside the block, and let the run wait where its provider wants so."""
+        """Keep the handle of the request inside the block, and let the run wait where its provider wants so."""
         attempt = AttemptKey(self.journal.run_id, events.step, events.attempt)
         with use_handles(AttemptHandles(self.journal.instruments.engine, attempt)):
             try:

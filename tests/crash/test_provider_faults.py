@@ -13,6 +13,7 @@ import pytest
 
 from tests.ai.models.chat_server import Answer, as_json, delta, serve, stream
 from tests.ai.models.recorded import traffic
+from tests.ai.models.test_openai_responses import event_stream, events_of, message
 from tests.crash.cluster import Cluster, Row
 from tests.crash.provider_agents import PROVIDERS, SECRET
 
@@ -114,6 +115,38 @@ async def test_what_asking_again_cannot_help_fails_at_once(cluster: Cluster) -> 
     assert (quota_run["status"], quota_run["error"]["details"]["status_code"]) == ("failed", 429)
     assert (len(key_server.requests), len(quota_server.requests)) == (1, 1)
     assert SECRET not in json.dumps([key["error"], await cluster.steps(ids[0])], default=str)
+
+
+async def test_an_answer_made_in_the_background_is_read_by_the_next_worker(cluster: Cluster) -> None:
+    whole = event_stream(*events_of([message("Hello")]))
+    begun = event_stream(*events_of([message("Hello")])[:5], hold=True)
+    with serve([begun, whole]) as server:
+        described = {"api": "openai-responses", "base_url": server.url, "settings": {"openai_background": True}}
+        cluster.environment = {PROVIDERS: json.dumps({"background": described})}
+        worker = await cluster.start_worker()
+        run_id = await cluster.start_run("background")
+        await _until_found(cluster, "select 1 from holdfast.attempts where handle is not null")
+        worker.signal(signal.SIGKILL)
+        await cluster.start_worker()
+        run = await cluster.finished(run_id)
+    assert (run["status"], run["output"], run["output_tokens"]) == ("succeeded", "Hello", 5)
+    assert server.targets == ["/v1/responses", "/v1/responses/resp_1?stream=true"]
+    assert [attempt["attempt"] for attempt in await attempts(cluster, run_id)] == [1, 2]
+
+
+async def test_cancelling_a_run_cancels_what_is_made_in_the_background(cluster: Cluster) -> None:
+    begun = event_stream(*events_of([message("Hello")])[:5], hold=True)
+    with serve([begun, as_json({})]) as server:
+        described = {"api": "openai-responses", "base_url": server.url, "settings": {"openai_background": True}}
+        cluster.environment = {PROVIDERS: json.dumps({"background": described})}
+        await cluster.start_worker()
+        run_id = await cluster.start_run("background")
+        await _until_found(cluster, "select 1 from holdfast.attempts where handle is not null")
+        await cluster.client.cancel(run_id)
+        async with asyncio.timeout(20):
+            while len(server.targets) < 2:
+                await asyncio.sleep(0.01)
+    assert server.targets == ["/v1/responses", "/v1/responses/resp_1/cancel"]
 
 
 SCENARIOS = {

@@ -10,7 +10,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Literal, Self, cast
 
 import httpx
 
@@ -44,6 +44,8 @@ class Question:
 
     path: str
     body: dict[str, Any]
+    """Nothing of it is sent with GET."""
+    method: Literal["POST", "GET"] = "POST"
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -185,7 +187,7 @@ class HTTPModel(Model):
     async def _sent(self, question: Question, settings: ModelSettings, stream: bool) -> AsyncGenerator[OpenAnswer]:
         """Send a request; the answer is open until the block ends, so that leaving it early stops the model."""
         # Escaped, because half a surrogate pair in somebody's text has no UTF-8.
-        content = json.dumps(question.body)
+        content = json.dumps(question.body) if question.method == "POST" else None
         headers = {**question.headers, **self._provider.headers, **settings.get("extra_headers", {})}
         seconds = settings.get("deadline", DEADLINE)
         deadline = asyncio.get_running_loop().time() + seconds
@@ -196,7 +198,7 @@ class HTTPModel(Model):
         try:
             async with asyncio.timeout_at(deadline):
                 response = await send_with_retries(
-                    lambda: self._send(question.path, content, headers, timeout), endpoint=endpoint
+                    lambda: self._send(question, content, headers, timeout), endpoint=endpoint
                 )
         except TimeoutError as err:
             raise ModelAPIError(self._model_name, f"{self.base_url} gave no answer within {seconds:g} s") from err
@@ -220,12 +222,16 @@ class HTTPModel(Model):
         return httpx.Timeout(connect=timeout.connect, write=timeout.write, pool=timeout.pool, read=silence)
 
     async def _send(
-        self, path: str, content: str, headers: Mapping[str, str], timeout: httpx.Timeout
+        self, question: Question, content: str | None, headers: Mapping[str, str], timeout: httpx.Timeout
     ) -> httpx.Response:
-        base, target = httpx.URL(self.base_url), httpx.URL(path)
+        base, target = httpx.URL(self.base_url), httpx.URL(question.path)
         url = base.copy_with(path=base.path.rstrip("/") + target.path).copy_merge_params(target.params)
         request = self.client.build_request(
-            "POST", url, content=content, headers={"Content-Type": "application/json", **headers}, timeout=timeout
+            question.method,
+            url,
+            content=content,
+            headers={"Content-Type": "application/json", **headers},
+            timeout=timeout,
         )
         return await self.client.send(request, stream=True)
 

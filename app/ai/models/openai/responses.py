@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, cast
 
 from app.ai.messages import ModelMessage, ModelResponse
 from app.ai.models.answers import read_answer
+from app.ai.models.handles import current_handles
 from app.ai.models.http import Question
 from app.ai.models.http_stream import OpenAnswer
+from app.ai.models.openai.background import PATH, BackgroundStreamedResponse, StoredAnswer, StoredResponse
 from app.ai.models.openai.model import OpenAIHTTPModel
 from app.ai.models.openai.responses_answers import Response, to_response
 from app.ai.models.openai.responses_body import settings_body, tools_body
@@ -50,6 +53,8 @@ class OpenAIResponsesModel(OpenAIHTTPModel):
             **settings_body(settings, parameters, self._openai_profile),
             **tools_body(settings, parameters, self._openai_profile),
         }
+        if given.get("openai_background"):
+            body |= {"background": True, "store": True}
         if instructions:
             body["instructions"] = instructions
         if previous:
@@ -59,7 +64,23 @@ class OpenAIResponsesModel(OpenAIHTTPModel):
     def _question(
         self, body: dict[str, Any], settings: ModelSettings, parameters: ModelRequestParameters, *, stream: bool
     ) -> Question:
-        return Question(path="/responses", body={**body, "stream": True} if stream else body)
+        return Question(path=PATH, body={**body, "stream": True} if stream else body)
+
+    def _streams_anyway(self, body: Mapping[str, Any]) -> bool:
+        return bool(body.get("background")) or super()._streams_anyway(body)
+
+    @asynccontextmanager
+    async def _sent(self, question: Question, settings: ModelSettings, stream: bool) -> AsyncGenerator[OpenAnswer]:
+        if not question.body.get("background"):
+            async with super()._sent(question, settings, stream) as answer:
+                yield answer
+            return
+        opened = super()._sent
+        stored = await StoredResponse.of(question, lambda asked: opened(asked, settings, True), current_handles())
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(stored.leave)
+            answer = await stored.begin(stack, question)
+            yield StoredAnswer(**vars(answer), stored=stored)
 
     def _to_response(self, text: str) -> ModelResponse:
         return to_response(
@@ -70,4 +91,6 @@ class OpenAIResponsesModel(OpenAIHTTPModel):
         )
 
     def _streamed(self, answer: OpenAnswer, parameters: ModelRequestParameters) -> OpenAIResponsesStreamedResponse:
+        if isinstance(answer, StoredAnswer):
+            return BackgroundStreamedResponse(parameters, answer, stored=answer.stored)
         return OpenAIResponsesStreamedResponse(parameters, answer)

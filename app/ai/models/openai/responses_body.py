@@ -35,6 +35,8 @@ class OpenAIResponsesModelSettings(OpenAIChatModelSettings, total=False):
     openai_previous_response_id: str
     """The response to go on from; `auto` takes the newest one of the history and sends only what came after it."""
     openai_truncation: Literal["auto", "disabled"]
+    openai_background: bool
+    """Let OpenAI make the answer in the background and store it, so that it outlives our connection and our process."""
     openai_reasoning_context: str
     openai_context_management: list[dict[str, Any]]
     openai_max_tool_calls: int

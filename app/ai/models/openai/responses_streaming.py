@@ -43,7 +43,9 @@ class OpenAIResponsesStreamedResponse(HTTPStreamedResponse):
         if data.strip() == "[DONE]":
             return []
         event = read_json(data, self.requested_model)
-        kind: str = event.get("type") or ""
+        return self._take_event(event.get("type") or "", event)
+
+    def _take_event(self, kind: str, event: dict[str, Any]) -> list[ModelResponseStreamEvent]:
         if kind.endswith(".delta"):
             return self._take_delta(kind, event)
         if kind == "response.output_item.added":
