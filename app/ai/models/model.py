@@ -15,9 +15,9 @@ from app.ai.messages import InstructionPart, ModelMessage, ModelRequest, ModelRe
 from app.ai.models.parameters import ModelRequestParameters
 from app.ai.models.streamed_response import StreamedResponse
 from app.ai.native_tools import SUPPORTED_NATIVE_TOOLS, AbstractNativeTool
-from app.ai.profiles import DEFAULT_PROFILE, ModelProfile, ModelProfileSpec
+from app.ai.profiles import DEFAULT_PROFILE, JsonSchemaTransformer, ModelProfile, ModelProfileSpec
 from app.ai.settings import ModelSettings, ThinkingLevel, merge_model_settings
-from app.ai.tools import RunContext
+from app.ai.tools import RunContext, ToolDefinition
 from app.ai.usage import RequestUsage
 
 
@@ -120,8 +120,9 @@ class Model(ABC):
         return messages
 
     def customize_request_parameters(self, model_request_parameters: ModelRequestParameters) -> ModelRequestParameters:
-        """A hook for subclasses, such as to rewrite tool schemas."""
-        return model_request_parameters
+        """Rewrite the schemas of tools and outputs as the profile says; subclasses may do more."""
+        transformer = self.profile.json_schema_transformer
+        return model_request_parameters if transformer is None else _transformed(model_request_parameters, transformer)
 
     def supported_native_tools(self) -> frozenset[type[AbstractNativeTool]]:
         """The provider's own tools that the API has."""
@@ -183,6 +184,30 @@ def _readable_name(model_name: str) -> str:
         else:
             words.append("GPT" if word.lower() == "gpt" else word[:1].upper() + word[1:])
     return " ".join(words)
+
+
+def _transformed(
+    parameters: ModelRequestParameters, transformer: type[JsonSchemaTransformer]
+) -> ModelRequestParameters:
+    def walk(schema: dict[str, Any], strict: bool | None) -> tuple[dict[str, Any], bool | None]:
+        made = transformer(schema, strict=strict)
+        walked = made.walk()
+        return walked, made.is_strict_compatible if strict is None else strict
+
+    def tool(definition: ToolDefinition) -> ToolDefinition:
+        schema, strict = walk(definition.parameters_json_schema, definition.strict)
+        return replace(definition, parameters_json_schema=schema, strict=strict)
+
+    output = parameters.output_object
+    if output is not None:
+        schema, strict = walk(output.json_schema, output.strict)
+        output = replace(output, json_schema=schema, strict=strict)
+    return replace(
+        parameters,
+        function_tools=[tool(definition) for definition in parameters.function_tools],
+        output_tools=[tool(definition) for definition in parameters.output_tools],
+        output_object=output,
+    )
 
 
 def _resolve_thinking(

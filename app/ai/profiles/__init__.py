@@ -8,8 +8,15 @@ from typing import Any, Self, TypeAlias
 
 from app.ai.native_tools import SUPPORTED_NATIVE_TOOLS, AbstractNativeTool
 from app.ai.output_modes import StructuredOutputMode
+from app.ai.profiles.json_schema import InlineDefsJsonSchemaTransformer, JsonSchemaTransformer
 
-__all__ = "DEFAULT_PROFILE", "ModelProfile", "ModelProfileSpec"
+__all__ = (
+    "DEFAULT_PROFILE",
+    "InlineDefsJsonSchemaTransformer",
+    "JsonSchemaTransformer",
+    "ModelProfile",
+    "ModelProfileSpec",
+)
 
 DEFAULT_PROMPTED_OUTPUT_TEMPLATE = """\
 Answer with one JSON object that fits this JSON schema:
@@ -35,6 +42,8 @@ class ModelProfile:
     prompted_output_template: str = DEFAULT_PROMPTED_OUTPUT_TEMPLATE
     """Instructions for prompted output; `{schema}` stands for the JSON schema."""
     native_output_requires_schema_in_instructions: bool = False
+    json_schema_transformer: type[JsonSchemaTransformer] | None = None
+    """Rewrites the schemas of tools and outputs, for a model that does not understand all of JSON schema."""
     supported_native_tools: frozenset[type[AbstractNativeTool]] = SUPPORTED_NATIVE_TOOLS
     """The tools of the provider that this model may use, among those that its API has."""
     thinking_tags: tuple[str, str] = ("<think>", "</think>")

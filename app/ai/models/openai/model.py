@@ -16,7 +16,8 @@ class OpenAIHTTPModel(HTTPModel):
     default_provider = "openai"
 
     def customize_request_parameters(self, model_request_parameters: ModelRequestParameters) -> ModelRequestParameters:
-        parameters, profile = model_request_parameters, self._openai_profile
+        parameters = super().customize_request_parameters(model_request_parameters)
+        profile = self._openai_profile
         return replace(
             parameters,
             function_tools=[with_strictness(tool, profile) for tool in parameters.function_tools],
