@@ -1,6 +1,7 @@
 """Every fixed English text that the core puts into messages.
 
 Texts travel inside stored histories: a history written elsewhere may contain the first four, so they never change.
+The others may, but not their number of words: it is the usage that models for tests estimate.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ OUTPUT_TOOL_NOT_USED = "Output tool not used - a final result was already proces
 TOOL_NOT_EXECUTED = "Tool not executed - a final result was already processed."
 TEST_MODEL_NO_TOOL_CALLS = "success (no tool calls)"
 
-OUTPUT_TOOL_INVALID = "Output tool not used - its arguments did not pass validation."
-OUTPUT_TOOL_FAILED = "Output tool not used - its function failed."
+OUTPUT_TOOL_INVALID = "Output tool not used - arguments are invalid."
+OUTPUT_TOOL_FAILED = "Output tool not used - its function has failed."
 OUTPUT_TOOL_DESCRIPTION = "Give the final answer and end this run."
 TOOL_CALL_DENIED = "The tool call was denied."
 RETRY_INSTRUCTION = "Correct the problem and try again."
@@ -32,13 +33,13 @@ def tool_retries_exceeded(tool_name: str, max_retries: int) -> str:
 
 def tool_timed_out(seconds: float) -> str:
     """What the model reads when a tool took too long."""
-    return f"The tool did not finish within {seconds:g} seconds."
+    return f"No result within {seconds:g} seconds."
 
 
 def unknown_tool(tool_name: str, available: Sequence[str]) -> str:
     """What the model reads when it called a tool that does not exist."""
-    choice = f"Available tools: {', '.join(repr(name) for name in available)}" if available else "There are no tools"
-    return f"There is no tool named {tool_name!r}. {choice}."
+    choice = f"Available tools: {', '.join(repr(name) for name in available)}" if available else "None are available"
+    return f"No tool named {tool_name!r}. {choice}."
 
 
 def no_action(actions: Sequence[str]) -> str:

@@ -237,8 +237,8 @@ async def test_a_call_that_is_deferred_beside_a_final_result_is_answered_too():
     ("args", "said"),
     [
         ({"number": 2}, OUTPUT_NOT_USED),
-        ({"number": -1}, "Output tool not used - its function failed."),
-        ({"number": "x"}, "Output tool not used - its arguments did not pass validation."),
+        ({"number": -1}, "Output tool not used - its function has failed."),
+        ({"number": "x"}, "Output tool not used - arguments are invalid."),
     ],
 )
 async def test_exhaustive_executes_everything_and_the_first_valid_output_wins(args: dict[str, Any], said: str):
@@ -310,7 +310,7 @@ async def test_an_unknown_tool_is_answered_with_the_ones_there_are():
     await Agent(model, tools=[noop]).run("go")
     part = only_part(script.last_request)
     assert isinstance(part, RetryPromptPart)
-    assert part.content == "There is no tool named 'nope'. Available tools: 'noop'."
+    assert part.content == "No tool named 'nope'. Available tools: 'noop'."
     assert (part.tool_name, part.tool_call_id) == ("nope", "nope")
 
 
@@ -458,7 +458,7 @@ async def test_a_tool_that_takes_too_long_is_cancelled_and_sent_back():
     model, script = scripted(call("slow"), "done")
     assert (await Agent(model, tools=[slow], tool_timeout=0.01).run("go")).output == "done"
     part = only_part(script.last_request)
-    assert isinstance(part, RetryPromptPart) and part.content == "The tool did not finish within 0.01 seconds."
+    assert isinstance(part, RetryPromptPart) and part.content == "No result within 0.01 seconds."
 
 
 async def test_a_timeout_error_of_the_tool_itself_fails_the_run():

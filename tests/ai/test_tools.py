@@ -101,7 +101,7 @@ async def test_prepare_changes_or_hides_a_tool_for_each_step():
     await Agent(model, tools=[Tool(later, prepare=only_later, max_retries=3)]).run("go")
     assert [len(info.function_tools) for info in script.infos] == [0, 1, 1]
     (hidden,) = script.requests[1][-1].parts
-    assert isinstance(hidden, RetryPromptPart) and "There is no tool named 'later'" in str(hidden.content)
+    assert isinstance(hidden, RetryPromptPart) and "No tool named 'later'" in str(hidden.content)
     assert answers(script) == ["now"]
 
 

@@ -148,7 +148,7 @@ class RetryPromptPart:
     def model_response(self) -> str:
         """The retry prompt as text for the model."""
         if isinstance(self.content, str):
-            description = self.content if self.tool_name else f"Your answer was not accepted:\n{self.content}"
+            description = self.content if self.tool_name else f"Not accepted:\n{self.content}"
         else:
             description = _describe_errors(self.content)
         return f"{description}\n\n{RETRY_INSTRUCTION}"
