@@ -171,6 +171,10 @@ class UndrainedPendingMessagesError(UserError):
     """A run ended with enqueued messages that the way it was driven does not deliver."""
 
 
+class SpecError(UserError, ValueError):
+    """An agent spec, or a template in it, says something that cannot be."""
+
+
 class AgentRunError(RuntimeError):
     """A run failed."""
 

@@ -7,13 +7,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from app.ai import Agent, AgentSpec, TemplateStr
-from app.ai.capabilities import AbstractCapability, SetToolMetadata, Thinking
+from app.ai.capabilities import (
+    MCP,
+    AbstractCapability,
+    Instrumentation,
+    NativeTool,
+    ProcessHistory,
+    SetToolMetadata,
+    Thinking,
+    Toolset,
+)
 from app.ai.exceptions import UserError
 from app.ai.messages import ModelRequest
 from app.ai.models.test import TestModel
+from app.ai.native_tools import CodeExecutionTool, WebSearchTool
+from app.ai.toolsets import FunctionToolset
 from tests.ai.scripted import scripted
 
 WEATHER = """
@@ -151,7 +163,7 @@ async def test_built_in_capabilities_need_no_registration() -> None:
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ("Plite", "no capability 'Plite'.*there are IncludeToolReturnSchemas, .*Polite, .*Thinking"),
+        ("Plite", "no capability 'Plite'.*there are ImageGeneration, .*Polite, .*Thinking"),
         ({"Polite": {"volume": 1}}, "'Polite' of the agent spec does not take.*volume"),
         ({"Polite": 1, "Thinking": 2}, "a name or `{name: arguments}`"),
     ],
@@ -218,3 +230,124 @@ def test_old_retry_fields_still_count_and_are_told_of() -> None:
     with pytest.warns(DeprecationWarning, match="retries"):
         agent = Agent.from_spec({"model": "test", "tool_retries": 4})
     assert (agent.tool_retries, agent.output_retries) == (4, 1)
+
+
+# Specs of runs and overrides
+
+EXTRA = {"instructions": "Hi {{name}}", "model_settings": {"temperature": 0.1, "seed": 1}, "metadata": {"a": 1, "b": 1}}
+
+
+async def test_the_spec_of_a_run_adds_to_the_agent_and_stands_below_the_arguments() -> None:
+    model, script = scripted("done")
+    agent = Agent(model, deps_type=User, instructions="First.", metadata={"team": "sky", "a": 0})
+    result = await agent.run(
+        "go",
+        deps=User("Ann"),
+        spec={**EXTRA, "capabilities": [{"Thinking": "high"}, {"SetToolMetadata": {"x": 1}}]},
+        instructions="Last.",
+        model_settings={"temperature": 0.9},
+        metadata={"b": 2},
+    )
+    assert script.infos[0].instructions == "First.\nLast.\n\nHi Ann"
+    assert script.infos[0].model_settings == {"temperature": 0.9, "seed": 1}
+    assert result.metadata == {"team": "sky", "a": 1, "b": 2}
+
+
+async def test_the_model_of_a_run_s_spec_counts_if_the_run_is_given_none() -> None:
+    assert (await Agent().run("go", spec={"model": "test"})).output == "success (no tool calls)"
+    model, _ = scripted("given")
+    assert (await Agent().run("go", spec={"model": "test"}, model=model)).output == "given"
+
+
+async def test_what_a_spec_cannot_change_for_a_run_is_told_and_ignored() -> None:
+    for spec in ({"retries": 3}, AgentSpec(end_strategy="exhaustive")):
+        with pytest.warns(UserWarning, match="given to `run` cannot change (retries|end_strategy)"):
+            await Agent("test").run("go", spec=spec)
+        with pytest.warns(UserWarning, match="given to `override`"), Agent("test").override(spec=spec):
+            pass
+
+
+async def test_the_spec_of_an_override_says_what_is_not_overridden_beside_it() -> None:
+    model, script = scripted("done", "done")
+    agent = Agent("test", deps_type=User, instructions="First.", capabilities=[Polite()])
+    with agent.override(spec={"name": "other", **EXTRA, "capabilities": [{"Thinking": "low"}]}, model=model):
+        assert agent.name == "other" and agent.root_capability.capabilities == [Thinking("low")]
+        result = await agent.run("go", deps=User("Ann"), instructions="Last.")
+    assert script.infos[0].instructions == "Hi Ann" and result.metadata == {"a": 1, "b": 1}
+    with agent.override(spec={"instructions": "no"}, instructions="Only this.", model=model):
+        assert isinstance(agent.root_capability.capabilities[0], Polite)
+        await agent.run("go", deps=User("Ann"))
+    assert script.infos[1].instructions == "Only this."
+
+
+async def test_capabilities_of_an_override_bring_their_toolsets() -> None:
+    model, script = scripted("done")
+    agent = Agent(model, capabilities=[Toolset(FunctionToolset([len]))])
+    with agent.override(spec={"capabilities": [{"Thinking": True}]}):
+        await agent.run("go")
+    assert script.infos[0].function_tools == []
+
+
+# Capabilities
+
+
+async def test_capabilities_stand_inside_others_and_take_templates() -> None:
+    @dataclass
+    class Greeting(AbstractCapability[Any]):
+        text: TemplateStr[Any] | str
+
+        def get_instructions(self) -> Any:
+            return self.text
+
+        def get_toolset(self) -> FunctionToolset[Any]:
+            return FunctionToolset([len])
+
+    entry = {"PrefixTools": {"prefix": "my", "capability": {"Greeting": "Hi {{name}}"}}}
+    model, script = scripted("done")
+    agent = Agent.from_spec({"capabilities": [entry]}, model=model, deps_type=User, custom_capability_types=[Greeting])
+    result = await agent.run("go", deps=User("Ann"))
+    assert instructions_of(result) == "Hi Ann" and [tool.name for tool in script.infos[0].function_tools] == ["my_len"]
+    with pytest.raises(UserError, match="uses 'nobody'"):
+        Agent.from_spec(
+            {"model": "test", "capabilities": [{"Greeting": "Hi {{nobody}}"}]},
+            deps_type=User,
+            custom_capability_types=[Greeting],
+        )
+
+
+def test_native_tools_and_servers_are_written_down() -> None:
+    entries: list[Any] = [
+        {"NativeTool": {"kind": "web_search", "search_context_size": "high"}},
+        {"NativeTool": {"tool": {"kind": "code_execution"}}},
+        {"WebSearch": {"max_uses": 3}},
+        {"MCP": "https://mcp.example.org/tools"},
+        {"Instrumentation": {"version": 3}},
+    ]
+    agent = Agent.from_spec({"model": "test", "capabilities": entries})
+    search, code, web, server, told = agent.root_capability.capabilities
+    assert search == NativeTool(WebSearchTool(search_context_size="high")) and code == NativeTool(CodeExecutionTool())
+    assert list(web.get_native_tools()) == [WebSearchTool(max_uses=3)] and web.get_toolset() is None
+    assert isinstance(server, MCP) and server.server_id == "mcp.example.org-tools"
+    assert isinstance(told, Instrumentation) and told.settings is not None and told.settings.version == 3
+    with pytest.raises(UserError, match="has a `kind`"):
+        Agent.from_spec({"model": "test", "capabilities": [{"NativeTool": {"kind": "magic"}}]})
+
+
+def test_a_capability_without_a_name_cannot_stand_in_specs() -> None:
+    with pytest.raises(ValueError, match="ProcessHistory cannot stand in agent specs"):
+        Agent.from_spec({"model": "test"}, custom_capability_types=[ProcessHistory])
+
+
+def test_the_schema_for_editors_knows_the_arguments_of_capabilities() -> None:
+    schema = AgentSpec.model_json_schema_with_capabilities([Polite])
+    forms = schema["properties"]["capabilities"]["items"]["anyOf"]
+    validator = jsonschema.Draft202012Validator({"anyOf": forms})
+    for good in (
+        "Polite",
+        {"Polite": "hey"},
+        {"Polite": {"times": 2}},
+        {"PrefixTools": {"prefix": "a", "capability": "b"}},
+    ):
+        validator.validate(good)
+    for bad in ("PrefixTools", "Plite", {"Polite": {"times": "twice"}}, {"Polite": 1, "Thinking": 2}):
+        assert not validator.is_valid(bad)

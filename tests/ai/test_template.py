@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from app.ai.exceptions import UserError
 from app.ai.template import TemplateStr
@@ -45,6 +45,9 @@ SHOP = Shop("Blue", Owner("ann@example.org"), tags=("tea", "cake"))
         ("{{#each tags}}{{this}}, {{name}}; {{/each}}", "tea, Blue; cake, Blue; "),
         ("{{#if open}}{{#each tags}}<{{this}}>{{/each}}{{/if}}", "<tea><cake>"),
         ("{{owner.nothing}}{{owner.email.missing}}", ""),
+        ("{{#each tags}}{{@index}}{{#if @last}}.{{else}}{{this}},{{/if}}{{/each}}", "0tea,1."),
+        ("{{#with owner}}{{email}} {{../name}}{{/with}}{{! not said }}", "ann@example.org Blue"),
+        ("{{{name}}}", "Blue"),
     ],
 )
 def test_a_template_takes_its_values_from_the_dependencies(source: str, rendered: str) -> None:
@@ -70,7 +73,7 @@ def test_private_attributes_are_not_shown() -> None:
         ("{{/if}}", "closes 'if', which is not open"),
         ("{{#if open}}{{/each}}", "closes 'each', which is not open"),
         ("{{else}}", "`else` outside a block"),
-        ("{{#with owner}}{{/with}}", "a block 'with'; there are if, unless, each"),
+        ("{{#repeat owner}}{{/repeat}}", "a block 'repeat'; there are if, unless, each, with"),
         ("{{name name}}", "'name name' where the name of a field belongs"),
         ("{{}}", "'' where the name of a field belongs"),
     ],
@@ -92,3 +95,14 @@ def test_templates_with_the_same_source_are_equal() -> None:
     assert TemplateStr("{{a}}") == TemplateStr("{{a}}") != TemplateStr("{{b}}")
     assert len({TemplateStr("{{a}}"), TemplateStr("{{a}}")}) == 1
     assert str(TemplateStr("{{a}}")) == "{{a}}"
+
+
+def test_templates_are_fields_of_pydantic_models() -> None:
+    class Note(BaseModel):
+        text: TemplateStr[Any] | str
+
+    assert isinstance(Note.model_validate({"text": "{{name}}"}).text, TemplateStr)
+    assert Note(text="plain").text == "plain"
+    assert Note(text=TemplateStr("{{name}}")).model_dump(mode="json") == {"text": "{{name}}"}
+    with pytest.raises(ValidationError, match="uses 'nobody'"):
+        TypeAdapter(TemplateStr[Any]).validate_python("{{nobody}}", context={"deps_type": Shop})

@@ -26,6 +26,7 @@ from app.ai.agent.old_options import (
     with_old_retries,
 )
 from app.ai.agent.options import AgentMetadata, AgentRetries, OverrideOptions, RunOptions
+from app.ai.agent.run_spec import overrides_with_spec
 from app.ai.agent.spec import AgentSpec, SpecFormat, SpecOptions
 from app.ai.agent.start import start_run
 from app.ai.capabilities import AgentCapability, CombinedCapability, Instrumentation
@@ -268,8 +269,8 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
 
     @contextmanager
     def override(self, **overrides: Unpack[OverrideOptions[AgentDepsT]]) -> Generator[None]:
-        checked = checked_overrides(overrides)
-        merged: Any = {**self.overrides, **checked}
+        added = overrides_with_spec(checked_overrides(overrides), self._deps_type)
+        merged: Any = {**self.overrides, **added}
         token = self._overrides.set(merged)
         try:
             yield

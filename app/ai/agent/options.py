@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 
 from typing_extensions import TypedDict, TypeVar
 
@@ -18,6 +18,9 @@ from app.ai.run_state import AgentModelSettings
 from app.ai.tools import Tool, ToolFuncEither
 from app.ai.toolsets import AbstractToolset
 from app.ai.usage import RunUsage, UsageLimits
+
+if TYPE_CHECKING:
+    from app.ai.agent.spec import AgentSpec
 
 DepsT = TypeVar("DepsT", default=None)
 
@@ -62,6 +65,8 @@ class RunOptions(TypedDict, Generic[DepsT], total=False):
     """Toolsets besides the agent's."""
     capabilities: Sequence[AgentCapability[DepsT]] | None
     """Capabilities besides the agent's."""
+    spec: Mapping[str, Any] | AgentSpec | None
+    """Adds its instructions, settings, metadata and capabilities; its model counts if the run is given none."""
 
 
 class OverrideOptions(TypedDict, Generic[DepsT], total=False):
@@ -81,3 +86,5 @@ class OverrideOptions(TypedDict, Generic[DepsT], total=False):
     model_settings: AgentModelSettings[DepsT]
     retries: int | AgentRetries
     """The budget of outputs."""
+    spec: Mapping[str, Any] | AgentSpec | None
+    """Says what is not overridden beside it; its capabilities take the place of all."""

@@ -6,17 +6,17 @@ import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from typing_extensions import TypedDict
 
 from app.ai.agent.options import AgentMetadata, AgentRetries
-from app.ai.agent.spec_capabilities import capabilities_of
+from app.ai.agent.spec_capabilities import CapabilityReader, CapabilityType
 from app.ai.capabilities import AbstractCapability, AgentCapability
 from app.ai.concurrency import AnyConcurrencyLimit
 from app.ai.event_stream import EventStreamHandler
-from app.ai.exceptions import UserError
+from app.ai.exceptions import SpecError
 from app.ai.instructions import AgentInstructions, Instructions
 from app.ai.models import KnownModelName, Model
 from app.ai.output import OutputSpec, StructuredDict
@@ -30,6 +30,15 @@ if TYPE_CHECKING:
     from app.ai.instrumentation.settings import InstrumentationSettings
 
 SpecFormat: TypeAlias = Literal["yaml", "json"]
+Json: TypeAlias = dict[str, Any]
+
+
+def _source(text: Any) -> Any:
+    return cast("TemplateStr[Any]", text).source if isinstance(text, TemplateStr) else text
+
+
+Text: TypeAlias = Annotated[str, BeforeValidator(_source)]
+"""A text, or the source of a template."""
 
 _SCHEMA_LINE = "# yaml-language-server: $schema="
 _SUFFIXES: Mapping[str, SpecFormat] = {".yaml": "yaml", ".yml": "yaml", ".json": "json"}
@@ -75,8 +84,8 @@ class AgentSpec(BaseModel):
     model: str | None = None
     """The model as `provider:name`."""
     name: str | None = None
-    description: str | None = None
-    instructions: str | list[str] | None = None
+    description: Text | None = None
+    instructions: Text | list[Text] | None = None
     deps_schema: dict[str, Any] | None = None
     """JSON schema of the dependencies; templates are checked against it."""
     output_schema: dict[str, Any] | None = None
@@ -96,7 +105,7 @@ class AgentSpec(BaseModel):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The spec that plain data describes. Raises `UserError` that names the field."""
+        """The spec that plain data describes. Raises `SpecError` that names the field."""
         return cls._of(data, "agent spec")
 
     @classmethod
@@ -117,6 +126,7 @@ class AgentSpec(BaseModel):
         fmt: SpecFormat | None = None,
         *,
         schema_path: Path | str | None = DEFAULT_SCHEMA_PATH,
+        custom_capability_types: Sequence[CapabilityType] = (),
     ) -> None:
         """Write the fields that are set, and beside them a JSON schema for editors unless `schema_path` is None.
 
@@ -127,7 +137,10 @@ class AgentSpec(BaseModel):
         schema = str(schema_path).format(stem=path.stem) if schema_path is not None else None
         data = self.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"json_schema_path"})
         if schema is not None:
-            (path.parent / schema).write_text(json.dumps(self.model_json_schema(), indent=2) + "\n", encoding="utf-8")
+            (path.parent / schema).write_text(
+                json.dumps(self.model_json_schema_with_capabilities(custom_capability_types), indent=2) + "\n",
+                encoding="utf-8",
+            )
         path.write_text(_yaml_text(data, schema) if fmt == "yaml" else _json_text(data, schema), encoding="utf-8")
 
     def agent_arguments(self, deps_type: type[Any], options: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,13 +149,14 @@ class AgentSpec(BaseModel):
         `options` are arguments that win over the spec, except that instructions are added and settings merged.
         """
         if self.model is None and options.get("model") is None:
-            raise UserError("The agent spec has no `model`; write one into it, or give `model`")
+            raise SpecError("The agent spec has no `model`; write one into it, or give `model`")
         given = {name: value for name, value in options.items() if value is not None}
         custom = given.pop("custom_capability_types", ())
+        added = Instructions.of(given.get("instructions"))
         from_spec = {
             "model": self.model,
             "name": self.name,
-            "description": self.description and text_or_template(self.description, deps_type, self.deps_schema),
+            "description": self.description and self._text(self.description, deps_type),
             "retries": self._retries(),
             "end_strategy": self.end_strategy,
             "tool_timeout": self.tool_timeout,
@@ -154,8 +168,8 @@ class AgentSpec(BaseModel):
             **given,
             "deps_type": deps_type,
             "output_type": self._output_type(given.get("output_type", str)),
-            "instructions": self._instructions(deps_type, given.get("instructions")),
-            "capabilities": [*capabilities_of(self.capabilities, custom), *given.get("capabilities", ())],
+            "instructions": [*self.all_instructions(deps_type), *added.literals, *added.functions],
+            "capabilities": [*self.all_capabilities(deps_type, custom), *given.get("capabilities", ())],
             "model_settings": merge_model_settings(
                 cast("ModelSettings | None", self.model_settings), given.get("model_settings")
             ),
@@ -164,11 +178,11 @@ class AgentSpec(BaseModel):
     @classmethod
     def _of(cls, data: Any, origin: str) -> Self:
         if not isinstance(data, Mapping):
-            raise UserError(f"The {origin} must be an object with fields such as `model`, not {type(data).__name__}")
+            raise SpecError(f"The {origin} must be an object with fields such as `model`, not {type(data).__name__}")
         try:
             return cls.model_validate(data)
         except ValidationError as err:
-            raise UserError(_problem(origin, err)) from err
+            raise SpecError(_problem(origin, err)) from err
 
     def _retries(self) -> int | AgentRetries | None:
         # Read past the fields' own warning, which would come even when they are not used.
@@ -184,12 +198,27 @@ class AgentSpec(BaseModel):
     def _output_type(self, given: Any) -> Any:
         return StructuredDict(self.output_schema) if given is str and self.output_schema is not None else given
 
-    def _instructions(self, deps_type: type[Any], given: AgentInstructions[Any]) -> AgentInstructions[Any]:
-        own = [self.instructions] if isinstance(self.instructions, str) else self.instructions or []
+    def all_instructions(self, deps_type: type[Any]) -> list[str | TemplateStr[Any]]:
+        """The instructions, with templates over these dependencies."""
+        own = self.instructions if isinstance(self.instructions, list) else [self.instructions]
+        return [self._text(text, deps_type) for text in own if text is not None]
+
+    def all_capabilities(
+        self, deps_type: type[Any], custom: Sequence[CapabilityType] = ()
+    ) -> list[AbstractCapability[Any]]:
+        """The capabilities; the spec may name the `custom` ones besides the built-in ones."""
         schema = self.deps_schema if deps_type is NoneType else None
-        texts = [text_or_template(text, deps_type, schema) for text in own]
-        added = Instructions.of(given)
-        return [*texts, *added.literals, *added.functions]
+        return CapabilityReader(custom, deps_type, schema).read(self.capabilities)
+
+    @classmethod
+    def model_json_schema_with_capabilities(cls, custom_capability_types: Sequence[CapabilityType] = ()) -> Json:
+        """The JSON schema of specs, with the arguments of each capability."""
+        schema = cls.model_json_schema()
+        schema["properties"]["capabilities"]["items"] = CapabilityReader(custom_capability_types).json_schema()
+        return schema
+
+    def _text(self, text: str, deps_type: type[Any]) -> str | TemplateStr[Any]:
+        return text_or_template(text, deps_type, self.deps_schema if deps_type is NoneType else None)
 
 
 def _problem(origin: str, err: ValidationError) -> str:
@@ -215,7 +244,7 @@ def _parse(text: str, fmt: SpecFormat, origin: str) -> Any:
     try:
         return yaml.safe_load(text) if fmt == "yaml" else json.loads(text)
     except (yaml.YAMLError, ValueError) as err:
-        raise UserError(f"The {origin} is not {fmt.upper()}: {err}") from err
+        raise SpecError(f"The {origin} is not {fmt.upper()}: {err}") from err
 
 
 def _yaml_text(data: dict[str, Any], schema: str | None) -> str:

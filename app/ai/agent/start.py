@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.ai.agent.budgets import output_budget_of_run
 from app.ai.agent.options import OverrideOptions, RunOptions
+from app.ai.agent.run_spec import run_options_with_spec
 from app.ai.callbacks import resolve
 from app.ai.capabilities.combined import CombinedCapability, as_capability
 from app.ai.capabilities.hooked import with_hooks
@@ -57,6 +58,7 @@ async def start_run(
 ) -> AsyncGenerator[AgentRun[Any, Any]]:
     """Start a run of `agent`, once it is its turn, and keep its toolsets open until the block ends."""
     _check_options(options)
+    options = run_options_with_spec(options, agent.deps_type)
     async with (
         get_concurrency_context(agent.concurrency_limiter, f"agent:{agent.name or 'agent'}"),
         _started(agent, user_prompt, output_type, options) as run,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from app.ai.capabilities.abstract import AbstractCapability
 from app.ai.run_context import AgentDepsT
@@ -18,3 +18,11 @@ class Instrumentation(AbstractCapability[AgentDepsT]):
 
     settings: InstrumentationSettings | None = None
     """None for the default ones."""
+
+    @classmethod
+    def from_spec(cls, settings: Any = None, **options: Any) -> Instrumentation[Any]:
+        """The options are those of `InstrumentationSettings`."""
+        from app.ai.instrumentation.settings import InstrumentationSettings  # brings OpenTelemetry
+
+        given: dict[str, Any] = {**(settings or {}), **options}
+        return cls(InstrumentationSettings(**given))

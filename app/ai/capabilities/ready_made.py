@@ -50,6 +50,10 @@ class ProcessHistory(AbstractCapability[AgentDepsT]):
 
     processor: HistoryProcessor
 
+    @classmethod
+    def get_serialization_name(cls) -> str | None:
+        return None
+
     async def before_model_request(
         self, ctx: RunContext[AgentDepsT], request_context: ModelRequestContext
     ) -> ModelRequestContext:
@@ -63,6 +67,10 @@ class PrepareTools(AbstractCapability[AgentDepsT]):
 
     prepare_func: ToolsPrepareFunc[AgentDepsT]
 
+    @classmethod
+    def get_serialization_name(cls) -> str | None:
+        return None
+
     async def prepare_tools(self, ctx: RunContext[AgentDepsT], tool_defs: list[ToolDefinition]) -> list[ToolDefinition]:
         return await call_user_function(self.prepare_func, ctx, tool_defs) or []
 
@@ -72,6 +80,10 @@ class PrepareOutputTools(AbstractCapability[AgentDepsT]):
     """Passes the definitions of the output tools through a function at each step."""
 
     prepare_func: ToolsPrepareFunc[AgentDepsT]
+
+    @classmethod
+    def get_serialization_name(cls) -> str | None:
+        return None
 
     async def prepare_output_tools(
         self, ctx: RunContext[AgentDepsT], tool_defs: list[ToolDefinition]
@@ -84,6 +96,10 @@ class Toolset(AbstractCapability[AgentDepsT]):
     """Adds a toolset."""
 
     toolset: AgentToolset[AgentDepsT]
+
+    @classmethod
+    def get_serialization_name(cls) -> str | None:
+        return None
 
     def get_toolset(self) -> AgentToolset[AgentDepsT]:
         return self.toolset
@@ -140,6 +156,10 @@ class HandleDeferredToolCalls(AbstractCapability[AgentDepsT]):
         DeferredToolResults | Awaitable[DeferredToolResults | None] | None,
     ]
 
+    @classmethod
+    def get_serialization_name(cls) -> str | None:
+        return None
+
     async def handle_deferred_tool_calls(
         self, ctx: RunContext[AgentDepsT], *, requests: DeferredToolRequests
     ) -> DeferredToolResults | None:
@@ -182,6 +202,10 @@ class ThreadExecutor(AbstractCapability[AgentDepsT]):
     """Runs synchronous functions on an executor."""
 
     executor: Executor
+
+    @classmethod
+    def get_serialization_name(cls) -> str | None:
+        return None
 
     async def wrap_run(self, ctx: RunContext[AgentDepsT], *, handler: WrapRunHandler) -> AgentRunResult[Any]:
         with use_executor(self.executor):
