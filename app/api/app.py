@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from starlette.routing import Match
+from starlette.routing import Match, Route
 from starlette.types import Scope
 
-from app.api import agents, approvals, conversations, events, health, metrics, runs
+from app.api import agents, approvals, conversations, events, health, mcp, metrics, runs
 from app.api.problem_types import document_problems
 from app.api.problems import add_problem_handlers
 from app.api.security import OPEN_PATHS, AccessRules, Gate
@@ -25,16 +25,24 @@ def create_app(
     service: RunService, rules: AccessRules, *, lifespan: Lifespan | None = None, ping_seconds: float = 15.0
 ) -> FastAPI:
     """The HTTP API of a service. `ping_seconds` keeps idle event streams open through proxies."""
+    agent_tools = mcp.AgentTools(service)
+
+    @asynccontextmanager
+    async def with_agent_tools(app: FastAPI) -> AsyncGenerator[None]:
+        async with lifespan(app) if lifespan else nullcontext(), agent_tools.serving():
+            yield
+
     app = FastAPI(
         title="Holdfast",
         summary="A durable agent service: a prompt you sent survives kill -9.",
         version="0.1.0",
-        lifespan=lifespan,
+        lifespan=with_agent_tools,
     )
     app.state.service = service
     app.state.ping_seconds = ping_seconds
     for noun in _NOUNS:
         app.include_router(noun.router)
+    app.router.routes.append(Route(mcp.PATH, agent_tools))
     add_problem_handlers(app, allowed_methods)
     app.add_middleware(Gate, rules=rules, keys=service.keys)
     _complete_openapi(app, needs_key=rules.api_key is not None)
