@@ -1,7 +1,8 @@
 """What a step's record says: its input with its outcome, as JSON that a person reads in `holdfast.steps`.
 
 model     {kind, request: {message, settings}, response, outcome, attempt}
-tool/mcp  {kind, toolset, tool, tool_call_id, args, result | return, outcome, attempt, sampled?: {requests, usage}}
+tool/mcp  {kind, toolset, tool, tool_call_id, args, result | return, outcome, attempt,
+           sampled?: {requests, usage}, delegated?: {usage}}
 sampling  {kind, tool, tool_call_id, request, response, outcome, attempt}
 """
 
@@ -14,7 +15,7 @@ from pydantic import TypeAdapter
 from app.ai.exceptions import ApprovalRequired, CallDeferred, ModelRetry
 from app.ai.messages import ModelMessagesTypeAdapter, ModelRequest, ModelResponse, ToolReturn, ToolReturnContent
 from app.ai.steps import PreparedRequest
-from app.ai.usage import RequestUsage
+from app.ai.usage import RequestUsage, RunUsage
 from app.durable.failures import ResultNotSerializable
 from app.durable.serializer import to_json
 
@@ -27,6 +28,7 @@ _request: TypeAdapter[ModelRequest] = TypeAdapter(ModelRequest)
 _response: TypeAdapter[ModelResponse] = TypeAdapter(ModelResponse)
 _content: TypeAdapter[Any] = TypeAdapter(ToolReturnContent)
 _usage: TypeAdapter[RequestUsage] = TypeAdapter(RequestUsage)
+_run_usage: TypeAdapter[RunUsage] = TypeAdapter(RunUsage)
 _tool_return: TypeAdapter[ToolReturn] = TypeAdapter(ToolReturn)
 
 
@@ -71,6 +73,20 @@ def add_sampled(head: Envelope, params: CreateMessageRequestParams, response: Mo
 def sampled_usage(envelope: Envelope) -> RequestUsage:
     """What the model that a call's server asked has used."""
     return _usage.validate_python(envelope.get("sampled", {}).get("usage", {}))
+
+
+def add_delegated(head: Envelope, before: RunUsage, after: RunUsage) -> None:
+    """Note in a call's record what the agents that it ran have used, if it ran some."""
+    if before == after:
+        return
+    counts = {name: value - getattr(before, name) for name, value in vars(after).items() if isinstance(value, int)}
+    details = {name: value - before.details.get(name, 0) for name, value in after.details.items()}
+    head["delegated"] = {"usage": {**counts, "details": details}}
+
+
+def delegated_usage(envelope: Envelope) -> RunUsage:
+    """What the agents that a call ran have used."""
+    return _run_usage.validate_python(envelope.get("delegated", {}).get("usage", {}))
 
 
 def sampling_request_json(params: CreateMessageRequestParams) -> Envelope:

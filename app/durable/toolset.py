@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -28,6 +29,7 @@ from app.ai.run_context import RunContext
 from app.ai.steps import Steps, use_steps
 from app.ai.tools import ToolDefinition
 from app.ai.toolsets import AbstractToolset, ExternalToolset, ToolsetTool, WrapperToolset
+from app.ai.usage import RunUsage
 from app.durable import envelopes, names
 from app.durable.events import Event, StepEvents
 from app.durable.failures import OutcomeUnknown
@@ -84,8 +86,9 @@ class DurableToolset(WrapperToolset[Any]):
         async def call(events: StepEvents) -> Envelope:
             performed.append(events)
             try:
-                with self._surroundings(events, plan, ctx):
-                    value = await self._call(name, tool_args, replace(ctx, idempotency_key=key), tool)
+                with self._surroundings(events, plan, ctx), _delegating(plan, ctx.usage) as usage:
+                    own = replace(ctx, idempotency_key=key, usage=usage)
+                    value = await self._call(name, tool_args, own, tool)
                 outcome = envelopes.returned(value)
             except (ModelRetry, CallDeferred, ApprovalRequired) as signal:
                 value, outcome = signal, envelopes.control_flow(signal)
@@ -99,6 +102,7 @@ class DurableToolset(WrapperToolset[Any]):
             raise CallDeferred(metadata={"waiting_for": "outcome_unknown", "idempotency_key": key}) from None
         mark_step(plan.step, envelope["attempt"], replayed=not performed)
         ctx.usage.incr(envelopes.sampled_usage(envelope))
+        ctx.usage.incr(envelopes.delegated_usage(envelope))
         if (failure := failure_of(envelope)) is not None:
             raise failure
         return envelopes.read_result(envelope)
@@ -206,6 +210,17 @@ async def _once_reachable(ask: Callable[[], Awaitable[T]]) -> T:
         except MCPServerUnavailable:
             await asyncio.sleep(pause)
     return await ask()
+
+
+@contextmanager
+def _delegating(plan: StepPlan, usage: RunUsage) -> Generator[RunUsage]:
+    """A usage of the call's own, for agents that it runs; what they use is part of its record, so that it lasts."""
+    own = deepcopy(usage)
+    before = deepcopy(own)
+    try:
+        yield own
+    finally:
+        envelopes.add_delegated(plan.head, before, own)
 
 
 def _nothing_is_called(*_: Any) -> None:

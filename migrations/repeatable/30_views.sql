@@ -19,9 +19,11 @@ select
     envelope.body #>> '{response,model_name}' as model,
     -- A call shows what its MCP server asked a model while it was open.
     coalesce(envelope.body #>> '{response,usage,input_tokens}',
-             envelope.body #>> '{sampled,usage,input_tokens}')::bigint as input_tokens,
+             envelope.body #>> '{sampled,usage,input_tokens}',
+             envelope.body #>> '{delegated,usage,input_tokens}')::bigint as input_tokens,
     coalesce(envelope.body #>> '{response,usage,output_tokens}',
-             envelope.body #>> '{sampled,usage,output_tokens}')::bigint as output_tokens,
+             envelope.body #>> '{sampled,usage,output_tokens}',
+             envelope.body #>> '{delegated,usage,output_tokens}')::bigint as output_tokens,
     (envelope.body ->> 'cost_usd')::numeric as cost_usd,
     holdfast.to_timestamp_ms(recorded.started_at_epoch_ms) as started_at,
     holdfast.to_timestamp_ms(recorded.completed_at_epoch_ms) as finished_at,

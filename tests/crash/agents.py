@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from app.ai import Agent, RunContext, TextOutput
 from app.ai.mcp import MCPServerStdio
-from app.ai.messages import ModelMessage, ModelRequest, ModelResponse, ToolReturnPart, UserPromptPart
+from app.ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, ToolReturnPart, UserPromptPart
 from app.ai.models.function import AgentInfo, DeltaToolCall, DeltaToolCalls, FunctionModel
 from app.ai.tools import ToolDefinition
 from app.ai.toolsets import FunctionToolset
@@ -318,7 +318,32 @@ class Blocker:
 
 blocked = Agent(FunctionModel(stream_function=Blocker().__call__), name="blocked")
 
+
+async def boss_model(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str | DeltaToolCalls]:
+    """Delegates everything."""
+    if not any(isinstance(message, ModelResponse) for message in messages):
+        yield calls(("delegate", {}))
+    else:
+        yield returns_of(messages)[0].model_response_str()
+
+
+boss = Agent(FunctionModel(stream_function=boss_model), name="boss")
+
+
+@boss.tool
+async def delegate(ctx: RunContext[None]) -> str:
+    """Runs another agent, which counts with the run."""
+    effect("delegate", ctx.idempotency_key)
+    return (await Agent(FunctionModel(remember)).run("inner", usage=ctx.usage)).output
+
+
+async def remember(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+    """Tells which prompts it can see, at once."""
+    return ModelResponse([TextPart("".join([piece async for piece in memory_model(messages, info)]))])
+
+
 AGENTS = {
+    "boss": boss,
     "road": road,
     "careful": careful,
     "patient": patient,

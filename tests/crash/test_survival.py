@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -111,3 +112,25 @@ async def test_runs_that_no_worker_holds_are_swept_back_to_the_queue(cluster: Cl
     await cluster.start_worker()
     assert (await cluster.finished(run_id))["status"] == "succeeded"
     assert await cluster.query("select key from holdfast.idempotency_keys") == [{"key": "new"}]
+
+
+async def test_what_a_delegate_used_outlives_its_call(cluster: Cluster) -> None:
+    await cluster.start_worker()
+    undisturbed = await cluster.start_run("boss")
+    await cluster.finished(undisturbed)
+    run_id = await cluster.start_run("boss", crash="2:recorded")
+    await cluster.workers[0].ended()
+    await cluster.start_worker()
+    run = await cluster.finished(run_id)
+    assert (run["status"], json.loads(run["output"])) == ("succeeded", ["inner"])
+    assert cluster.effect_counts()["delegate"] == 2
+    tool = (await cluster.steps(run_id))[1]
+    assert (tool["name"], tool["attempts"]) == ("tool:delegate", 1)
+    assert tool["input_tokens"] > 0
+    used = (
+        "select holdfast.to_jsonb_safe(output) -> 'usage' as usage from dbos.workflow_output where workflow_uuid = :r"
+    )
+    [with_crash], [without] = await cluster.query(used, r=run_id), await cluster.query(used, r=undisturbed)
+    assert with_crash == without
+    assert with_crash["usage"]["requests"] == 3
+    assert with_crash["usage"]["input_tokens"] == run["input_tokens"]
