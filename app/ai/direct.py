@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from app.ai.messages import ModelMessage, ModelResponse, ModelResponseStreamEvent
 from app.ai.models import KnownModelName, Model, ModelRequestParameters, StreamedResponse, infer_model
+from app.ai.own_loop import run_on_own_loop
 from app.ai.settings import ModelSettings
 from app.ai.sync_stream import LoopHost
 from app.ai.usage import RequestUsage
@@ -61,7 +61,7 @@ def model_request_sync(
                 model_request_parameters=model_request_parameters,
             )
 
-    return asyncio.run(ask_and_close())
+    return run_on_own_loop(ask_and_close())
 
 
 def model_request_stream(

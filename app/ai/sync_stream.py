@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from app.ai.output import OutputDataT
+from app.ai.own_loop import own_loop, run_on_own_loop
 from app.ai.run_context import AgentDepsT
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class LoopHost(Generic[T]):
     """Holds an async context open on an event loop of its own, from one task as its contents may require."""
 
     def __init__(self, open_context: Callable[[], AbstractAsyncContextManager[T]]):
-        self._runner = asyncio.Runner()
+        self._runner = own_loop()
         self._leave = asyncio.Event()
         self._entered: asyncio.Future[T] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -191,7 +192,7 @@ class StreamedRunResultSync(Generic[AgentDepsT, OutputDataT]):
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         # Nothing of a run that is complete belongs to its loop any more.
-        result: T = self._host.run(work) if self._host is not None else asyncio.run(work)
+        result: T = self._host.run(work) if self._host is not None else run_on_own_loop(work)
         self._close_if_complete()
         return result
 

@@ -53,6 +53,18 @@ def test_run_sync_runs_in_a_loop_of_its_own():
     assert [agent.run_sync("go").output for _ in range(2)] == ["done", "done"]
 
 
+def test_run_sync_leaves_the_current_loop_of_the_thread_alone():
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        Agent(TestModel()).run_sync("go")
+        Agent(TestModel()).run_stream_sync("go").get_output()
+        assert asyncio.get_event_loop_policy().get_event_loop() is loop
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
 async def test_run_sync_is_refused_where_a_loop_is_running():
     with pytest.raises(UserError, match=r"use `await agent\.run"):
         Agent(TestModel()).run_sync("go")

@@ -24,6 +24,7 @@ from app.ai.messages import AgentStreamEvent, ModelMessage, SystemPromptPart, Us
 from app.ai.models import KnownModelName, Model
 from app.ai.output import OutputDataT, OutputSpec
 from app.ai.output_schema import output_schema
+from app.ai.own_loop import run_on_own_loop
 from app.ai.prompt_node import UserPromptNode
 from app.ai.result import FinalResult, StreamedRunResult, StreamedRunResultSync
 from app.ai.run import AgentRun, AgentRunResult, AgentRunResultEvent
@@ -210,7 +211,7 @@ class AbstractAgent(Generic[AgentDepsT, OutputDataT], ABC):
                     user_prompt, output_type=output_type, event_stream_handler=event_stream_handler, **options
                 )
 
-        return asyncio.run(run_and_close())
+        return run_on_own_loop(run_and_close())
 
     @overload
     def run_stream(
