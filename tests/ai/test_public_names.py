@@ -67,6 +67,8 @@ NAMES = {
         check_allow_model_requests infer_model override_allow_model_requests
     """,
     "app.ai.models.anthropic": "AnthropicModel AnthropicModelSettings",
+    "app.ai.models.cerebras": "CerebrasModel CerebrasModelSettings",
+    "app.ai.models.cohere": "CohereModel CohereModelSettings",
     "app.ai.models.concurrency": "ConcurrencyLimitedModel limit_model_concurrency",
     "app.ai.models.fallback": "FallbackModel",
     "app.ai.models.function": """
@@ -74,13 +76,20 @@ NAMES = {
         FunctionDef FunctionModel FunctionStreamedResponse NativeToolCallsReturns StreamFunctionDef
     """,
     "app.ai.models.google": "GoogleModel GoogleModelSettings",
+    "app.ai.models.groq": "GroqModel GroqModelSettings",
+    "app.ai.models.huggingface": "HuggingFaceModel HuggingFaceModelSettings",
     "app.ai.models.instrumented": "InstrumentationSettings InstrumentedModel instrument_model",
+    "app.ai.models.mistral": "MistralModel MistralModelSettings",
+    "app.ai.models.ollama": "OllamaModel",
     "app.ai.models.openai": """
         OpenAIChatModel OpenAIChatModelSettings OpenAIModel OpenAIModelSettings OpenAIResponsesModel
         OpenAIResponsesModelSettings
     """,
+    "app.ai.models.openrouter": "OpenRouterModel OpenRouterModelSettings",
     "app.ai.models.test": "TestModel TestStreamedResponse",
     "app.ai.models.wrapper": "CompletedStreamedResponse WrapperModel",
+    "app.ai.models.xai": "XaiModel XaiModelSettings",
+    "app.ai.models.zai": "ZaiModel",
     "app.ai.native_tools": """
         AbstractNativeTool CodeExecutionTool FileSearchTool ImageGenerationTool MCPServerTool MemoryTool
         NATIVE_TOOL_TYPES SUPPORTED_NATIVE_TOOLS ToolSearchTool WebFetchTool WebSearchTool WebSearchUserLocation
@@ -95,10 +104,31 @@ NAMES = {
     "app.ai.profiles.anthropic": "AnthropicModelProfile anthropic_model_profile",
     "app.ai.profiles.google": "GoogleModelProfile google_model_profile",
     "app.ai.profiles.openai": "OpenAIModelProfile openai_model_profile",
-    "app.ai.providers": "Provider infer_provider",
+    "app.ai.providers": "Provider infer_provider infer_provider_class",
     "app.ai.providers.anthropic": "AnthropicProvider",
+    "app.ai.providers.azure": "AzureProvider",
+    "app.ai.providers.cerebras": "CerebrasProvider",
+    "app.ai.providers.cohere": "CohereProvider",
+    "app.ai.providers.deepseek": "DeepSeekProvider",
+    "app.ai.providers.fireworks": "FireworksProvider",
+    "app.ai.providers.github": "GitHubProvider",
     "app.ai.providers.google": "GoogleProvider",
+    "app.ai.providers.grok": "GrokProvider",
+    "app.ai.providers.groq": "GroqProvider",
+    "app.ai.providers.heroku": "HerokuProvider",
+    "app.ai.providers.huggingface": "HuggingFaceProvider",
+    "app.ai.providers.litellm": "LiteLLMProvider",
+    "app.ai.providers.mistral": "MistralProvider",
+    "app.ai.providers.moonshotai": "MoonshotAIProvider",
+    "app.ai.providers.nebius": "NebiusProvider",
+    "app.ai.providers.ollama": "OllamaProvider",
     "app.ai.providers.openai": "OpenAIProvider",
+    "app.ai.providers.openrouter": "OpenRouterProvider",
+    "app.ai.providers.ovhcloud": "OVHcloudProvider",
+    "app.ai.providers.sambanova": "SambaNovaProvider",
+    "app.ai.providers.together": "TogetherProvider",
+    "app.ai.providers.vercel": "VercelProvider",
+    "app.ai.providers.xai": "XaiProvider",
     "app.ai.result": "AgentStream FinalResult OutputDataT StreamedRunResult StreamedRunResultSync",
     "app.ai.run": "AgentRun AgentRunResult AgentRunResultEvent",
     "app.ai.settings": """

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from app.ai.exceptions import UserError
@@ -94,22 +95,26 @@ def _split_name(model: str) -> tuple[str, str]:
     raise UserError(f"Unknown model: {model!r}. A model is named as `provider:name`, such as `openai:gpt-5`.")
 
 
+_CLASSES: Mapping[str, str] = {
+    "anthropic": "anthropic:AnthropicModel",
+    "openai-responses": "openai:OpenAIResponsesModel",
+    "google": "google:GoogleModel",
+    "google-gla": "google:GoogleModel",
+    "google-vertex": "google:GoogleModel",
+    "cerebras": "cerebras:CerebrasModel",
+    "cohere": "cohere:CohereModel",
+    "groq": "groq:GroqModel",
+    "huggingface": "huggingface:HuggingFaceModel",
+    "mistral": "mistral:MistralModel",
+    "ollama": "ollama:OllamaModel",
+    "openrouter": "openrouter:OpenRouterModel",
+    "xai": "xai:XaiModel",
+    "zai": "zai:ZaiModel",
+}
+"""Module and class of the models of each provider whose models are not asked just as OpenAI's chat models."""
+
+
 def _model_class(provider_name: str) -> Any:
     # Imported when asked for: a model's API takes time to import, and few programs need more than one.
-    match provider_name:
-        case "anthropic":
-            from app.ai.models.anthropic import AnthropicModel
-
-            return AnthropicModel
-        case "openai-responses":
-            from app.ai.models.openai import OpenAIResponsesModel
-
-            return OpenAIResponsesModel
-        case "google" | "google-gla" | "google-vertex":
-            from app.ai.models.google import GoogleModel
-
-            return GoogleModel
-        case _:
-            from app.ai.models.openai import OpenAIChatModel
-
-            return OpenAIChatModel
+    module, _, name = _CLASSES.get(provider_name, "openai:OpenAIChatModel").partition(":")
+    return getattr(import_module(f"app.ai.models.{module}"), name)

@@ -224,7 +224,7 @@ class HTTPModel(Model):
     async def _send(
         self, question: Question, content: str | None, headers: Mapping[str, str], timeout: httpx.Timeout
     ) -> httpx.Response:
-        base, target = httpx.URL(self.base_url), httpx.URL(question.path)
+        base, target = httpx.URL(self.base_url), httpx.URL(self._provider.path(question.path, self._model_name))
         url = base.copy_with(path=base.path.rstrip("/") + target.path).copy_merge_params(target.params)
         request = self.client.build_request(
             question.method,

@@ -10,8 +10,8 @@ from app.ai.profiles import ModelProfile
 
 __all__ = "OpenAIModelProfile", "openai_model_profile"
 
-ThinkingStyle: TypeAlias = Literal["reasoning_effort", "reasoning", "thinking"]
-"""How a request asks for thinking: an effort, an object `reasoning` with the effort, or `thinking` on or off."""
+ThinkingStyle: TypeAlias = Literal["reasoning_effort", "reasoning", "thinking", "enable_thinking"]
+"""How a request asks for thinking: an effort, an object `reasoning` with the effort, or switched on or off."""
 
 CachePoints: TypeAlias = Literal["cache_control", "prompt_cache_breakpoint"] | None
 """How a server is told where a prefix to cache ends; None: it finds that out by itself."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from importlib import import_module
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from app.ai.exceptions import UserError
 from app.ai.profiles import ModelProfile
 
-__all__ = "Provider", "infer_provider"
+__all__ = "Provider", "infer_provider", "infer_provider_class"
 
 InterfaceClient = TypeVar("InterfaceClient")
 
@@ -37,6 +39,10 @@ class Provider(ABC, Generic[InterfaceClient]):
         """The headers that authorise a request, for clients that do not send them by themselves."""
         return {}
 
+    def path(self, path: str, model_name: str) -> str:
+        """Where below the base URL a path of the API is for a model."""
+        return path
+
     def redact(self, text: str) -> str:
         """The text without the API key, for servers that repeat it in their errors."""
         return text
@@ -57,33 +63,60 @@ class Provider(ABC, Generic[InterfaceClient]):
         return f"{type(self).__name__}(name={self.name!r}, base_url={self.base_url!r})"
 
 
+_CLASSES: Mapping[str, str] = {
+    "openai": "openai:OpenAIProvider",
+    "openai-chat": "openai:OpenAIProvider",
+    "openai-responses": "openai:OpenAIProvider",
+    "anthropic": "anthropic:AnthropicProvider",
+    "google": "google:GoogleProvider",
+    "google-gla": "google:GoogleProvider",
+    "google-vertex": "google:GoogleVertexProvider",
+    "azure": "azure:AzureProvider",
+    "alibaba": "alibaba:AlibabaProvider",
+    "cerebras": "cerebras:CerebrasProvider",
+    "cohere": "cohere:CohereProvider",
+    "deepseek": "deepseek:DeepSeekProvider",
+    "fireworks": "fireworks:FireworksProvider",
+    "github": "github:GitHubProvider",
+    "grok": "grok:GrokProvider",
+    "groq": "groq:GroqProvider",
+    "heroku": "heroku:HerokuProvider",
+    "mistral": "mistral:MistralProvider",
+    "moonshotai": "moonshotai:MoonshotAIProvider",
+    "nebius": "nebius:NebiusProvider",
+    "ollama": "ollama:OllamaProvider",
+    "ovhcloud": "ovhcloud:OVHcloudProvider",
+    "perplexity": "perplexity:PerplexityProvider",
+    "sambanova": "sambanova:SambaNovaProvider",
+    "together": "together:TogetherProvider",
+    "vercel": "vercel:VercelProvider",
+    "vllm": "vllm:VLLMProvider",
+    "xai": "xai:XaiProvider",
+    "zai": "zai:ZaiProvider",
+    "huggingface": "huggingface:HuggingFaceProvider",
+    "litellm": "litellm:LiteLLMProvider",
+    "openrouter": "openrouter:OpenRouterProvider",
+}
+"""Module and class of each provider; a module is imported when its provider is asked for."""
+
+_NOT_SUPPORTED: Mapping[str, str] = {
+    "bedrock": "Amazon Bedrock signs requests and frames streams in its own way; ask its models through a gateway that "
+    "speaks the API of OpenAI or Anthropic, with OpenAIProvider(base_url=...) or AnthropicProvider(base_url=...)",
+    "gateway": "give the gateway's address as base_url of the provider whose API it speaks",
+    "outlines": "models do not run in the process; serve them, such as by vLLM or Ollama",
+}
+
+
+def infer_provider_class(provider: str) -> type[Provider[Any]]:
+    """The class of the provider of that name; UserError if there is none."""
+    if provider in _NOT_SUPPORTED:
+        raise UserError(f"The provider {provider!r} is not supported: {_NOT_SUPPORTED[provider]}.")
+    if provider not in _CLASSES:
+        raise UserError(f"Unknown provider {provider!r}; known: {', '.join(_CLASSES)}.")
+    module, _, name = _CLASSES[provider].partition(":")
+    return getattr(import_module(f"app.ai.providers.{module}"), name)
+
+
 def infer_provider(provider: str) -> Provider[Any]:
     """The provider of that name, set up from the environment; UserError if there is none."""
-    if provider in ("openai", "openai-chat", "openai-responses"):
-        from app.ai.providers.openai import OpenAIProvider
-
-        return OpenAIProvider()
-    if provider == "anthropic":
-        from app.ai.providers.anthropic import AnthropicProvider
-
-        return AnthropicProvider()
-    if provider in ("google", "google-gla"):
-        from app.ai.providers.google import GoogleProvider
-
-        return GoogleProvider()
-    if provider == "google-vertex":
-        from app.ai.providers.google import GoogleVertexProvider
-
-        return GoogleVertexProvider()
-    return _compatible(provider)
-
-
-def _compatible(provider: str) -> Provider[Any]:
-    from app.ai.providers.compatible import SERVICES, AzureProvider, CompatibleProvider
-
-    if provider == "azure":
-        return AzureProvider()
-    if provider in SERVICES:
-        return CompatibleProvider(provider)
-    known = ("openai", "anthropic", "google-gla", "google-vertex", "azure", *SERVICES)
-    raise UserError(f"Unknown provider {provider!r}; known: {', '.join(known)}.")
+    return infer_provider_class(provider)()

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import httpx
 
@@ -15,7 +15,7 @@ from app.ai.profiles import ModelProfile
 from app.ai.profiles.openai import CachePoints, OpenAIModelProfile, ThinkingStyle, openai_model_profile
 from app.ai.providers.http import HTTPProvider
 
-__all__ = "SERVICES", "AzureProvider", "CompatibleProvider", "Service"
+__all__ = "SERVICES", "CompatibleProvider", "NamedProvider", "Service"
 
 
 @dataclass(kw_only=True, frozen=True)
@@ -63,14 +63,33 @@ _THINKERS = re.compile(
 )
 
 SERVICES: Mapping[str, Service] = {
+    "alibaba": Service(
+        base_url="https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+        key="ALIBABA_API_KEY",
+        base_url_variable="ALIBABA_BASE_URL",
+        thinking="enable_thinking",
+    ),
     "cerebras": Service(base_url="https://api.cerebras.ai/v1", key="CEREBRAS_API_KEY", strict=True),
+    "cohere": Service(base_url="https://api.cohere.ai/compatibility/v1", key="CO_API_KEY"),
     "deepseek": Service(
         base_url="https://api.deepseek.com", key="DEEPSEEK_API_KEY", json_schema=False, thinking="thinking"
     ),
     "fireworks": Service(base_url="https://api.fireworks.ai/inference/v1", key="FIREWORKS_API_KEY"),
     "github": Service(base_url="https://models.github.ai/inference", key="GITHUB_API_KEY", strict=True),
+    "grok": Service(base_url="https://api.x.ai/v1", key="GROK_API_KEY", strict=True),
     "groq": Service(base_url="https://api.groq.com/openai/v1", key="GROQ_API_KEY", strict=True),
+    "heroku": Service(
+        base_url="https://us.inference.heroku.com/v1",
+        key="HEROKU_INFERENCE_KEY",
+        base_url_variable="HEROKU_INFERENCE_URL",
+    ),
     "huggingface": Service(base_url="https://router.huggingface.co/v1", key="HF_TOKEN"),
+    "litellm": Service(
+        base_url="http://localhost:4000",
+        base_url_variable="LITELLM_API_BASE",
+        key="LITELLM_API_KEY",
+        key_required=False,
+    ),
     "mistral": Service(
         base_url="https://api.mistral.ai/v1",
         key="MISTRAL_API_KEY",
@@ -94,9 +113,11 @@ SERVICES: Mapping[str, Service] = {
         cache_points="cache_control",
         takes_video=True,
     ),
+    "ovhcloud": Service(base_url="https://oai.endpoints.kepler.ai.cloud.ovh.net/v1", key="OVHCLOUD_API_KEY"),
     "perplexity": Service(base_url="https://api.perplexity.ai", key="PERPLEXITY_API_KEY", document_link="file_url"),
     "sambanova": Service(base_url="https://api.sambanova.ai/v1", key="SAMBANOVA_API_KEY"),
     "together": Service(base_url="https://api.together.xyz/v1", key="TOGETHER_API_KEY"),
+    "vercel": Service(base_url="https://ai-gateway.vercel.sh/v1", key="VERCEL_AI_GATEWAY_API_KEY"),
     "vllm": Service(
         base_url="http://localhost:8000/v1",
         base_url_variable="VLLM_BASE_URL",
@@ -144,34 +165,16 @@ class CompatibleProvider(HTTPProvider):
         return self._service.profile(model_name)
 
 
-class AzureProvider(HTTPProvider):
-    """OpenAI's and others' models on Azure, by its `v1` API.
+class NamedProvider(CompatibleProvider):
+    """A service that has a class of its own, named in `service`."""
 
-    Endpoint and key come from AZURE_OPENAI_ENDPOINT and AZURE_OPENAI_API_KEY when they are not given. A `base_url`
-    replaces the address that is made of the endpoint; its query, such as an `api-version`, goes with every request.
-    """
+    service: ClassVar[str]
 
     def __init__(
         self,
         *,
-        azure_endpoint: str | None = None,
         base_url: str | None = None,
         api_key: str | None = None,
         http_client: httpx.AsyncClient | None = None,
     ):
-        endpoint = azure_endpoint or os.environ.get("AZURE_OPENAI_ENDPOINT")
-        api_key = api_key or os.environ.get("AZURE_OPENAI_API_KEY")
-        if not base_url and not endpoint:
-            raise UserError("Azure needs an endpoint: set AZURE_OPENAI_ENDPOINT or give azure_endpoint=...")
-        if not api_key:
-            raise UserError("Azure needs an API key: set AZURE_OPENAI_API_KEY or give api_key=...")
-        super().__init__(
-            "azure",
-            base_url=base_url or f"{(endpoint or '').rstrip('/')}/openai/v1",
-            api_key=api_key,
-            key_header="api-key",
-            http_client=http_client,
-        )
-
-    def model_profile(self, model_name: str) -> ModelProfile:
-        return openai_model_profile(model_name)
+        super().__init__(self.service, base_url=base_url, api_key=api_key, http_client=http_client)

@@ -17,10 +17,12 @@ from app.ai.messages import (
     ThinkingPart,
 )
 from app.ai.models import ModelRequestParameters, infer_model
+from app.ai.models.http import HTTPModel
 from app.ai.models.openai import OpenAIChatModel
 from app.ai.native_tools import CodeExecutionTool, WebSearchTool
 from app.ai.profiles.openai import OpenAIModelProfile
-from app.ai.providers.compatible import SERVICES, AzureProvider, CompatibleProvider
+from app.ai.providers.azure import AzureProvider
+from app.ai.providers.compatible import SERVICES, CompatibleProvider
 from app.ai.providers.openai import OpenAIProvider
 from app.ai.settings import ModelSettings
 from tests.ai.models.chat_server import Answer, completion, delta, serve, stream
@@ -33,7 +35,7 @@ HELLO: list[ModelMessage] = [ModelRequest.user_text_prompt("Hello")]
 def test_every_service_is_found_by_name_with_the_key_of_its_own_variable(name: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(SERVICES[name].key, "the-key")
     model = infer_model(f"{name}:some-model")
-    assert isinstance(model, OpenAIChatModel)
+    assert isinstance(model, HTTPModel)
     assert model.model_id == f"{name}:some-model"
     assert model.base_url == SERVICES[name].base_url
 

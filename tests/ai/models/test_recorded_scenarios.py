@@ -17,7 +17,8 @@ from app.ai.models.google import GoogleModel
 from app.ai.models.http import HTTPModel
 from app.ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from app.ai.providers.anthropic import AnthropicProvider
-from app.ai.providers.compatible import SERVICES, AzureProvider, CompatibleProvider
+from app.ai.providers.azure import AzureProvider
+from app.ai.providers.compatible import SERVICES, CompatibleProvider
 from app.ai.providers.google import GoogleProvider, GoogleVertexProvider
 from app.ai.providers.http import HTTPProvider
 from app.ai.providers.openai import OpenAIProvider

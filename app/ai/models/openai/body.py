@@ -148,6 +148,8 @@ def _thinking_body(thinking: ThinkingLevel, profile: OpenAIModelProfile) -> dict
     match profile.openai_thinking_style:
         case "thinking":
             return {"thinking": {"type": "enabled" if thinking else "disabled"}}
+        case "enable_thinking":
+            return {"enable_thinking": thinking is not False}
         case "reasoning":
             return {"reasoning": {"enabled": thinking} if isinstance(thinking, bool) else {"effort": thinking}}
         case "reasoning_effort":

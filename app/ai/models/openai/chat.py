@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from app.ai.messages import ModelMessage, ModelResponse
 from app.ai.models.answers import read_answer
@@ -33,6 +33,9 @@ class OpenAIChatModel(OpenAIHTTPModel):
     def supported_native_tools(self) -> frozenset[type[AbstractNativeTool]]:
         return frozenset({WebSearchTool} if self._openai_profile.openai_supports_web_search else ())
 
+    vendor_settings: ClassVar[Mapping[str, str]] = {}
+    """Settings that only this vendor knows, with the fields of the request that they become."""
+
     async def _body(
         self, messages: Sequence[ModelMessage], settings: ModelSettings, parameters: ModelRequestParameters
     ) -> dict[str, Any]:
@@ -45,11 +48,15 @@ class OpenAIChatModel(OpenAIHTTPModel):
         return {
             "model": self._model_name,
             "messages": chat,
-            **native_tools_body(parameters, self._openai_profile),
+            **self._native_tools_body(parameters),
             **tools_body(settings, parameters, self._openai_profile),
             **output_body(parameters, self._openai_profile),
             **settings_body(settings, parameters.thinking, self._openai_profile),
+            **{name: settings[key] for key, name in self.vendor_settings.items() if settings.get(key) is not None},
         }
+
+    def _native_tools_body(self, parameters: ModelRequestParameters) -> dict[str, Any]:
+        return native_tools_body(parameters, self._openai_profile)
 
     def _question(
         self, body: dict[str, Any], settings: ModelSettings, parameters: ModelRequestParameters, *, stream: bool

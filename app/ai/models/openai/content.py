@@ -96,9 +96,14 @@ class ChatContent:
         return {"type": "file", "file": {"filename": name, "file_data": file.data_uri}}
 
 
+def cache_control(ttl: str | bool) -> dict[str, Any]:
+    """The mark at the end of a prefix that shall be cached, for the models that know it; True is five minutes."""
+    return {"cache_control": {"type": "ephemeral", "ttl": "5m" if ttl is True else ttl}}
+
+
 def _cache_mark(point: CachePoint, way: str) -> dict[str, Any]:
     if way == "cache_control":
-        return {"cache_control": {"type": "ephemeral", "ttl": point.ttl}}
+        return cache_control(point.ttl)
     return {"prompt_cache_breakpoint": {"mode": "explicit"}}
 
 

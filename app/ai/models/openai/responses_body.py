@@ -21,6 +21,7 @@ from app.ai.native_tools import (
     MCPServerTool,
     ToolSearchTool,
     WebSearchTool,
+    XSearchTool,
 )
 from app.ai.profiles.openai import OpenAIModelProfile
 from app.ai.settings import ModelSettings
@@ -142,15 +143,10 @@ def _function(tool: ToolDefinition, *, deferrable: bool) -> dict[str, Any]:
 
 def _native(tool: Any) -> dict[str, Any]:
     match tool:
-        case WebSearchTool():
-            location = {"type": "approximate", **tool.user_location} if tool.user_location else None
-            filters = {"allowed_domains": list(tool.allowed_domains)} if tool.allowed_domains else None
-            size = tool.search_context_size
-            return _given(type="web_search", search_context_size=size, user_location=location, filters=filters)
+        case WebSearchTool() | XSearchTool() | FileSearchTool():
+            return _search(tool)
         case CodeExecutionTool():
             return {"type": "code_interpreter", "container": {"type": "auto"}}
-        case FileSearchTool():
-            return {"type": "file_search", "vector_store_ids": list(tool.file_store_ids)}
         case ImageGenerationTool():
             return _given(
                 type="image_generation",
@@ -169,6 +165,31 @@ def _native(tool: Any) -> dict[str, Any]:
 
 _CONNECTOR = "x-openai-connector:"
 """How a tool names one of OpenAI's own connectors instead of a server's address."""
+
+
+def _search(tool: WebSearchTool | XSearchTool | FileSearchTool) -> dict[str, Any]:
+    match tool:
+        case WebSearchTool():
+            location = {"type": "approximate", **tool.user_location} if tool.user_location else None
+            filters = {"allowed_domains": list(tool.allowed_domains)} if tool.allowed_domains else None
+            size = tool.search_context_size
+            return _given(type="web_search", search_context_size=size, user_location=location, filters=filters)
+        case XSearchTool():
+            return _x_search(tool)
+        case FileSearchTool():
+            return {"type": "file_search", "vector_store_ids": list(tool.file_store_ids)}
+
+
+def _x_search(tool: XSearchTool) -> dict[str, Any]:
+    return _given(
+        type="x_search",
+        allowed_x_handles=tool.allowed_x_handles,
+        excluded_x_handles=tool.excluded_x_handles,
+        from_date=tool.from_date and tool.from_date.date().isoformat(),
+        to_date=tool.to_date and tool.to_date.date().isoformat(),
+        enable_image_understanding=tool.enable_image_understanding or None,
+        enable_video_understanding=tool.enable_video_understanding or None,
+    )
 
 
 def _mcp_server(tool: MCPServerTool) -> dict[str, Any]:
