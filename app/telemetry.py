@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import MutableMapping
+from contextlib import AbstractContextManager
 from typing import Any, cast
 
 import structlog
@@ -47,6 +48,11 @@ def set_up_logging(level: str = "info") -> None:
 def bind_run(run_id: str, **context: object) -> None:
     """Put the run on every line that this task logs from here on."""
     structlog.contextvars.bind_contextvars(run_id=run_id, **context)
+
+
+def about_step(step: int, attempt: int) -> AbstractContextManager[None]:
+    """Put the step on every line that is logged within the block, by tools in threads too."""
+    return structlog.contextvars.bound_contextvars(step=step, attempt=attempt)
 
 
 def without_colours(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

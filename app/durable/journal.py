@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
 from dbos import DBOS, StepReservation
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -24,6 +25,9 @@ from app.durable.events import Event, Notifier, StepEvents
 from app.durable.failures import Departure, OutcomeUnknown, Parked, RetryLater, RunError
 from app.durable.ownership import OwnershipWatch
 from app.durable.serializer import dumps, sanitized
+from app.telemetry import about_step
+
+log: Any = structlog.get_logger(__name__)
 
 Envelope = dict[str, Any]
 Body = Callable[[StepEvents], Awaitable[Envelope]]
@@ -83,7 +87,7 @@ class Journal:
                 attempt = await self._begin(plan)
                 events = self._events(plan, attempt, guard.fence)
                 try:
-                    envelope = await _outcome(plan, body, events)
+                    envelope = await _told_outcome(plan, attempt, body, events)
                 except RetryLater as later:
                     await events.close()
                     await self._park(plan, attempt, later)
@@ -157,6 +161,15 @@ def failed(error: RunError) -> Envelope:
 def failure_of(envelope: Envelope) -> RunError | None:
     """The error that a step recorded, if it failed."""
     return RunError.from_json(envelope["error"]) if envelope["outcome"] == "failed" else None
+
+
+async def _told_outcome(plan: StepPlan, attempt: int, body: Body, events: StepEvents) -> Envelope:
+    with about_step(plan.step, attempt):
+        envelope = await _outcome(plan, body, events)
+        if envelope["outcome"] == "failed":
+            # Not its message: that may quote what the tool was given.
+            log.warning("step failed", what=plan.name, error=envelope["error"]["type"])
+        return envelope
 
 
 async def _outcome(plan: StepPlan, body: Body, events: StepEvents) -> Envelope:

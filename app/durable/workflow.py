@@ -13,6 +13,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, cast
 
+import structlog
 from dbos import DBOS
 from pydantic import TypeAdapter
 
@@ -34,6 +35,8 @@ from app.durable.pauses import SharedCooldowns
 from app.durable.serializer import to_json
 from app.durable.steps import DurableSteps, follow_model
 from app.telemetry import bind_run
+
+log: Any = structlog.get_logger(__name__)
 
 MAX_RECOVERY_ATTEMPTS = 20
 
@@ -119,10 +122,14 @@ async def run_workflow(spec: dict[str, Any]) -> dict[str, Any]:
     if _executor is None or run_id is None:
         raise RunError("WorkerNotReady", "This process does not execute runs.")
     bind_run(run_id)
+    log.info("run begins", agent=spec.get("agent"))
     try:
-        return await _executor.execute(RunInput.model_validate(spec), run_id)
+        outcome = await _executor.execute(RunInput.model_validate(spec), run_id)
+        log.info("run succeeded")
+        return outcome
     except BaseException as error:
         way = way_out(error, run_id)
+        log.info("run stops", why=way.type if isinstance(way, RunError) else type(way).__name__)
         if way is error:
             raise
         raise way from error

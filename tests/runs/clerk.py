@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import signal
 from pathlib import Path
@@ -48,6 +49,7 @@ async def pay(ctx: RunContext[None], amount: int) -> str:
 @clerk.tool
 async def look(ctx: RunContext[None]) -> str:
     """A sibling that waits for nobody."""
+    logging.getLogger(__name__).info("looked")
     effect("look", ctx.idempotency_key)
     return "seen"
 

@@ -30,6 +30,7 @@ class Office:
 
     services: list[httpx.Client]
     effects_file: Path
+    worker: Process
 
     @property
     def http(self) -> httpx.Client:
@@ -86,7 +87,7 @@ def office(database_url: str, folder: Path, *, apis: int = 1, workers: int = 1) 
             process.ready()
             limits = httpx.Limits(max_connections=100)
             services.append(stack.enter_context(httpx.Client(base_url=process.url, timeout=60, limits=limits)))
-        yield Office(services, effects_file)
+        yield Office(services, effects_file, processes[0])
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +105,21 @@ def test_an_approved_call_is_made_with_the_arguments_of_the_person(shared: Offic
     assert shared.decide(run_id, "c0", approve=True, args={"amount": 5}).status_code == 200
     assert shared.answers(run_id) == [["look", "seen", "success"], ["pay", "paid 5", "success"]]
     assert shared.effects() - before == {"pay": 1, "look": 1}
+
+
+def test_a_run_and_its_step_are_on_every_line_that_is_logged_within_them(shared: Office) -> None:
+    run_id = shared.start(("look", {}), ("pay", {"amount": 1}))
+    shared.settled(run_id)
+    lines = [json.loads(line) for line in shared.worker.stderr.read_text().splitlines()]
+    logged = {line["event"]: line for line in lines if line.get("run_id") == run_id}
+    assert {"run begins", "looked", "run stops"} <= set(logged)
+    assert (logged["looked"]["logger"], logged["looked"]["step"], logged["looked"]["attempt"]) == (
+        "tests.runs.clerk",
+        2,
+        1,
+    )
+    assert "step" not in logged["run stops"]
+    assert logged["run stops"]["why"] == "Parked"
 
 
 def test_a_denied_call_is_not_made_and_the_model_reads_why(shared: Office) -> None:
