@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -14,20 +17,23 @@ _WORKER_COLUMNS = ("executor_id", "host", "pid", "application_version", "started
 
 
 def doctor() -> None:
-    """Check settings, agents, database and workers; says what to do about what is not well.
+    """Check settings, agents with their models and MCP servers, database and workers, and say what to do about each.
 
     Exit codes: 0 all is well, 1 something is not.
     """
     with settings_or_exit() as settings:
         from app.agents.registry import load_agents
         from app.ai.exceptions import UserError
+        from app.cli.checkup import check_agents
         from app.db.checkup import Finding, check_database
         from app.main import database
 
         findings = [Finding("settings", "The environment can be used.")]
         try:
-            agents = ", ".join(sorted(load_agents(settings.agents))) or "none"
-            findings.append(Finding("agents", f"{agents} (from {', '.join(settings.agents)})"))
+            agents = load_agents(settings.agents)
+            names = ", ".join(sorted(agents)) or "none"
+            findings.append(Finding("agents", f"{names} (from {', '.join(settings.agents)})"))
+            findings += asyncio.run(check_agents(agents))
         except UserError as error:
             findings.append(Finding("agents", str(error), "Correct the module, or HOLDFAST_AGENTS."))
         with database(settings, Path.cwd()) as ready:
@@ -41,16 +47,25 @@ def doctor() -> None:
 
 
 @with_output
-def workers(as_json: AsJson = False) -> None:
+def workers(
+    here: Annotated[
+        bool, typer.Option("--here", help="Those of this host; exit code 1 if none of them is heard.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """The worker processes, their last heartbeat and the runs that they hold."""
     with settings_or_exit() as settings:
-        from app.db.checkup import list_workers
+        from app.db.checkup import SILENT_SECONDS, list_workers
         from app.main import database
 
         with database(settings, Path.cwd()) as ready:
             assert ready.database_url is not None
             rows = [{**row, "started_at": row["started_at"].isoformat()} for row in list_workers(ready.database_url)]
+    if here:
+        rows = [row for row in rows if row["host"] == socket.gethostname()]
     if as_json:
         answer({"workers": rows})
     else:
         table(_WORKER_COLUMNS, rows)
+    if here and not any(row["silent_seconds"] < SILENT_SECONDS for row in rows):
+        raise typer.Exit(EXIT_FAILED)

@@ -18,7 +18,7 @@ OLDEST_POSTGRES: Final = 14
 _MAX_SKEW_SECONDS: Final = 1.0
 _CONNECT_SECONDS: Final = 5
 _NOTIFY_SECONDS: Final = 5.0
-_SILENT_SECONDS: Final = 10.0
+SILENT_SECONDS: Final = 10.0
 _CHANNEL: Final = "holdfast_checkup"
 
 _WORKERS: Final = """
@@ -123,7 +123,7 @@ def _clock(connection: Connection[Any]) -> Finding:
 
 def _queue(connection: Connection[Any], version: str) -> Finding:
     workers = connection.execute(_WORKERS).fetchall()
-    fitting = [row for row in workers if row[3] == version and row[5] < _SILENT_SECONDS]
+    fitting = [row for row in workers if row[3] == version and row[5] < SILENT_SECONDS]
     queued, oldest = connection.execute(_OLDEST_QUEUED).fetchone() or (0, 0.0)
     detail = f"{len(fitting)} workers of version {version!r}; {queued} queued runs, the oldest for {oldest:.0f} s."
     if not fitting:

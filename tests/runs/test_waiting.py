@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,9 @@ from tests.crash.agents import EFFECTS
 pytestmark = pytest.mark.timeout(120)
 
 MANY = 1000
+WARM_UP = 400
+PARKED_MIB = 4
+"""A parked run is a row and nothing else: what 600 more of them leave in a worker is noise of the allocator."""
 
 
 @dataclass
@@ -38,7 +42,14 @@ class Office:
 
     def start(self, *calls: tuple[str, dict[str, Any]]) -> str:
         body = {"agent": "clerk", "prompt": json.dumps(calls)}
-        response = self.http.post("/api/runs", json=body)
+        key = {"Idempotency-Key": str(uuid.uuid4())}
+
+        def post() -> httpx.Response | None:
+            # A busy machine may answer "not within 2.8 s, try again": then that is what a client does.
+            answer = self.http.post("/api/runs", json=body, headers=key)
+            return None if answer.status_code == 503 else answer
+
+        response = until(post, 30)
         assert response.status_code == 202, response.text
         return response.json()["run_id"]
 
@@ -190,22 +201,34 @@ def test_a_time_that_is_none_fails_the_run_and_says_where(shared: Office) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(500)
-def test_a_thousand_waiting_runs_decided_by_two_apis_at_once_each_go_on_once(database_url: str, tmp_path: Path) -> None:
+@pytest.mark.timeout(600)
+def test_a_thousand_waiting_runs_cost_no_memory_and_two_apis_at_once_decide_each_of_them_once(
+    database_url: str, tmp_path: Path
+) -> None:
     with office(database_url, tmp_path, apis=2) as busy, ThreadPoolExecutor(16) as threads:
-        runs = list(threads.map(lambda _: busy.start(("pay", {"amount": 1})), range(MANY)))
-        statuses = {"status": "waiting", "limit": 200}
 
         def count(status: str) -> int:
             found, cursor = 0, None
             while True:
-                given = statuses | {"status": status} | ({"cursor": cursor} if cursor else {})
+                given = {"status": status, "limit": 200} | ({"cursor": cursor} if cursor else {})
                 page = busy.http.get("/api/runs", params=given).json()
                 found += len(page["runs"])
                 if (cursor := page["next_cursor"]) is None:
                     return found
 
+        def start(number: int) -> list[str]:
+            return list(threads.map(lambda _: busy.start(("pay", {"amount": 1})), range(number)))
+
+        # The first ones fill pools and caches.
+        runs = start(WARM_UP)
+        until(lambda: count("waiting") == WARM_UP, 100)
+        before = resident_mib(busy.worker)
+        runs += start(MANY - WARM_UP)
         until(lambda: count("waiting") == MANY, 200)
+        after = resident_mib(busy.worker)
+        print(
+            f"\nresident memory of the worker: {before:.1f} MiB with {WARM_UP} parked runs, {after:.1f} MiB with {MANY}"
+        )
         asked = [(service, run_id) for run_id in runs for service in busy.services]
         codes = Counter(
             threads.map(
@@ -215,3 +238,10 @@ def test_a_thousand_waiting_runs_decided_by_two_apis_at_once_each_go_on_once(dat
         assert codes == {200: MANY, 409: MANY}
         until(lambda: count("succeeded") == MANY, 200)
         assert busy.effects() == {"pay": MANY}
+        assert after - before < PARKED_MIB
+
+
+def resident_mib(process: Process) -> float:
+    """The resident memory of a process."""
+    pages = int(Path(f"/proc/{process.process.pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
