@@ -41,6 +41,8 @@ def set_up_logging(level: str = "info") -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
+    # DBOS brings a handler of its own, in plain text, unless there is one.
+    logging.getLogger("dbos").addHandler(logging.NullHandler())
     for name in CHATTY:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 

@@ -14,6 +14,9 @@ set_up_logging("info")
 bind_run("run-1", step=3)
 structlog.get_logger("ours").info("asked", api_key="hunter2", headers={"Authorization": "hunter2", "accept": "x"})
 logging.getLogger("theirs").warning("slow", extra={"password": "hunter2"})
+from dbos._logger import init_logger  # what DBOS does when it starts
+init_logger()
+logging.getLogger("dbos").warning("queue is late")
 logging.getLogger("httpx").info("GET /?key=hunter2")
 structlog.get_logger("ours").debug("not shown")
 try:
@@ -31,8 +34,9 @@ def logged() -> list[dict[str, Any]]:
 
 
 def test_lines_are_json_with_their_run_and_without_secrets() -> None:
-    ours, theirs, broken = logged()
+    ours, theirs, dbos, broken = logged()
     assert (ours["event"], ours["level"], ours["run_id"], ours["step"]) == ("asked", "info", "run-1", 3)
     assert ours["headers"] == {"Authorization": "[hidden]", "accept": "x"}
     assert (theirs["event"], theirs["logger"], theirs["password"]) == ("slow", "theirs", "[hidden]")
+    assert (dbos["event"], dbos["logger"], dbos["run_id"]) == ("queue is late", "dbos", "run-1")
     assert "ZeroDivisionError" in broken["exception"]

@@ -19,6 +19,7 @@ _MAX_SKEW_SECONDS: Final = 1.0
 _CONNECT_SECONDS: Final = 5
 _NOTIFY_SECONDS: Final = 5.0
 SILENT_SECONDS: Final = 10.0
+_POOLER_TRIES: Final = 5
 _CHANNEL: Final = "holdfast_checkup"
 
 _WORKERS: Final = """
@@ -60,7 +61,7 @@ def check_database(url: str, *, version: str) -> Iterator[Finding]:
         return
     with connection:
         yield _server(connection, url)
-        yield _direct(connection)
+        yield _sessions(connection, url)
         yield _notifications(connection)
         yield _clock(connection)
         if not migrations_current(url):
@@ -84,16 +85,24 @@ def _server(connection: Connection[Any], url: str) -> Finding:
     return Finding("database", detail)
 
 
-def _direct(connection: Connection[Any]) -> Finding:
+def _sessions(connection: Connection[Any], url: str) -> Finding:
     # A pooler invents the process id that it tells its clients; the server tells the true one.
-    (true_pid,) = connection.execute("select pg_backend_pid()").fetchone() or (None,)
-    if true_pid != connection.info.backend_pid:
+    if _server_process(connection) == connection.info.backend_pid:
+        return Finding("connection", "Direct: session locks and LISTEN work.")
+    with psycopg.connect(libpq_url(url), autocommit=True, connect_timeout=_CONNECT_SECONDS) as other:
+        served_by = [{_server_process(one) for _ in range(_POOLER_TRIES)} for one in (connection, other)]
+    if served_by[0] & served_by[1] or any(len(processes) > 1 for processes in served_by):
         return Finding(
             "connection",
-            "A pooler such as PgBouncer stands between us and Postgres.",
-            "Give DATABASE_URL of the server itself: locks of sessions and LISTEN do not survive pooling.",
+            "A pooler such as PgBouncer gives each transaction another connection.",
+            "Give DATABASE_URL of the server itself, or pool sessions (pool_mode = session).",
         )
-    return Finding("connection", "Direct: session locks and LISTEN work.")
+    return Finding("connection", "A pooler keeps one connection for each session: session locks and LISTEN work.")
+
+
+def _server_process(connection: Connection[Any]) -> int:
+    (pid,) = connection.execute("select pg_backend_pid()").fetchone() or (0,)
+    return pid
 
 
 def _notifications(connection: Connection[Any]) -> Finding:

@@ -16,6 +16,8 @@ def make_engine(url: str, *, pool_size: int = 10, timeout: float = 2.0) -> Async
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=timeout,
+        # Errors are logged with their statement; what it was given may be a prompt.
+        hide_parameters=True,
         # libpq counts whole seconds and reads anything below two as two
         connect_args={"connect_timeout": max(2, round(timeout))},
     )

@@ -158,7 +158,7 @@ class Worker:
             application_version=self.identity.application_version,
             serializer=HoldfastSerializer(),
             run_migrations=False,
-            db_engine_kwargs={"pool_pre_ping": False},
+            db_engine_kwargs={"pool_pre_ping": False, "hide_parameters": True},
             sys_db_pool_size=20,
             sys_db_idle_transaction_timeout_sec=10,
             log_level="WARNING",

@@ -42,11 +42,18 @@ def holdfast(url: str, *arguments: str, **environment: str) -> subprocess.Comple
     return subprocess.run(command, capture_output=True, text=True, env=given, timeout=60, check=False)
 
 
+def register(database: psycopg.Connection, executor_id: str, host: str) -> None:
+    """Add a worker that will be heard from for a while yet: a command may take its time."""
+    database.execute(
+        "insert into holdfast.workers (executor_id, application_version, host, pid, heartbeat_at)"
+        " values (%s, 'holdfast-1', %s, 7, clock_timestamp() + interval '1 minute')",
+        [executor_id, host],
+    )
+
+
 @pytest.fixture
 def worker(database: psycopg.Connection) -> None:
-    database.execute(
-        "insert into holdfast.workers (executor_id, application_version, host, pid) values ('w1', 'holdfast-1', 'h', 7)"
-    )
+    register(database, "w1", "h")
 
 
 @pytest.mark.usefixtures("worker")
@@ -100,10 +107,7 @@ def test_models_and_mcp_servers_of_agents_are_tried(
 
 
 def test_a_worker_of_this_host_can_be_asked_for(database_url: str, database: psycopg.Connection) -> None:
-    database.execute(
-        "insert into holdfast.workers (executor_id, application_version, host, pid) values ('w2', 'holdfast-1', %s, 7)",
-        [socket.gethostname()],
-    )
+    register(database, "w2", socket.gethostname())
     assert holdfast(database_url, "workers", "--here").returncode == 0
     database.execute("update holdfast.workers set heartbeat_at = clock_timestamp() - interval '1 hour'")
     assert holdfast(database_url, "workers", "--here").returncode == 1
