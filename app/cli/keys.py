@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from app.cli.options import EXIT_REFUSED, AsJson, with_output
+from app.cli.options import EXIT_REFUSED, AsJson, span_of_time, with_output
 from app.cli.processes import settings_or_exit
 from app.cli.render import answer, note, table
 
@@ -24,7 +22,6 @@ commands = typer.Typer(help="Make, list and revoke API keys. Works on the databa
 
 _SCOPES = ("read", "run", "approve", "admin")
 _COLUMNS = ("name", "id", "scopes", "created_at", "expires_at", "revoked_at", "last_used_at")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 Name = Annotated[str, typer.Argument(metavar="NAME")]
 
@@ -37,7 +34,7 @@ def create(
 ) -> None:
     """Make a key and print it, once. Without --scope it may read and run."""
     scopes: list[Scope] = [_scope(given) for given in scope or ("read", "run")]
-    lifetime = None if expires_in is None else _lifetime(expires_in)
+    lifetime = None if expires_in is None else span_of_time(expires_in, "--expires-in")
     made = _with_keys(lambda keys: keys.create(name, scopes, lifetime=lifetime))
     answer(made.text)
     note(f"Key {name!r} may {', '.join(made.info.scopes)}. It is not shown again.")
@@ -89,10 +86,3 @@ def _scope(given: str) -> Scope:
     if given not in _SCOPES:
         raise typer.BadParameter(f"{given!r} is none of {', '.join(_SCOPES)}.", param_hint="--scope")
     return given
-
-
-def _lifetime(given: str) -> timedelta:
-    match = re.fullmatch(r"([1-9][0-9]{0,4})([mhd])", given)
-    if match is None:
-        raise typer.BadParameter(f"{given!r} is no time such as 30d, 12h or 90m.", param_hint="--expires-in")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})

@@ -1,17 +1,21 @@
-"""`holdfast doctor` and `holdfast workers`: whether everything is well, and who works."""
+"""`holdfast doctor`, `workers` and `prune`: whether everything is well, who works, and what is old."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
+from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.options import EXIT_FAILED, AsJson, with_output
+from app.cli.options import EXIT_FAILED, AsJson, span_of_time, with_output
 from app.cli.processes import settings_or_exit
-from app.cli.render import answer, table
+from app.cli.render import answer, note, table
+
+if TYPE_CHECKING:
+    from app.settings import Settings
 
 _WORKER_COLUMNS = ("executor_id", "host", "pid", "application_version", "started_at", "silent_seconds", "runs")
 
@@ -44,6 +48,42 @@ def doctor() -> None:
             if finding.fix:
                 typer.echo(f"      fix: {finding.fix}")
         raise typer.Exit(0 if all(finding.well for finding in findings) else EXIT_FAILED)
+
+
+def prune(
+    older_than: Annotated[str, typer.Option(help="Such as 30d, 12h or 90m: since anything happened in it.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many runs that would be.")] = False,
+) -> None:
+    """Delete old conversations with all their runs, and print how many runs that were.
+
+    Kept are conversations with an unfinished run, and those with a fork that is kept.
+    """
+    age = span_of_time(older_than, "--older-than")
+    with settings_or_exit() as settings:
+        from app.main import database
+
+        with database(settings, Path.cwd()) as ready:
+            answer(str(asyncio.run(_prune(ready, age, dry_run=dry_run))))
+
+
+async def _prune(settings: Settings, age: timedelta, *, dry_run: bool) -> int:
+    from app.db.engine import dbos_url, make_engine
+    from app.durable.client import RunClient
+    from app.runs.retention import count_old, prune
+
+    assert settings.database_url is not None
+    engine, client = make_engine(settings.database_url, pool_size=1), RunClient(dbos_url(settings.database_url))
+    deleted = 0
+    try:
+        if dry_run:
+            return await count_old(engine, age)
+        async for runs in prune(engine, client, age):
+            deleted += runs
+            note(f"{deleted} runs deleted")
+        return deleted
+    finally:
+        await client.close()
+        await engine.dispose()
 
 
 @with_output

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from datetime import timedelta
 from enum import StrEnum
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,6 +25,8 @@ EXIT_WAITING = 3
 EXIT_DETACHED = 130
 
 DEFAULT_URL = "http://127.0.0.1:8000"
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 Url = Annotated[str, typer.Option("--url", envvar="HOLDFAST_URL", help="Where the service is.")]
 AsJson = Annotated[bool, typer.Option("--json", help="The same as --output json.")]
@@ -59,6 +63,14 @@ def with_output(command: Callable[..., None]) -> Callable[..., None]:
     )
     told.__annotations__ = {name: parameter.annotation for name, parameter in given.items()}
     return told
+
+
+def span_of_time(given: str, option: str) -> timedelta:
+    """What `30d`, `12h` or `90m` means."""
+    match = re.fullmatch(r"([1-9][0-9]{0,4})([mhd])", given)
+    if match is None:
+        raise typer.BadParameter(f"{given!r} is no time such as 30d, 12h or 90m.", param_hint=option)
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 @contextmanager
