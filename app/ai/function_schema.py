@@ -28,6 +28,7 @@ from app.ai.callbacks import call_user_function, function_name
 from app.ai.docstrings import DocstringFormat, Documentation, read_docstring
 from app.ai.exceptions import UserError
 from app.ai.json_schema import GenerateToolJsonSchema, inline_top_reference, is_model_like
+from app.ai.messages import ToolReturn
 from app.ai.run_context import RunContext
 
 if TYPE_CHECKING:
@@ -271,10 +272,13 @@ def _field(parameter: inspect.Parameter, annotation: Any, description: str | Non
 
 
 def _return_schema(hints: dict[str, Any], schema_generator: type[GenerateJsonSchema]) -> dict[str, Any] | None:
-    if "return" not in hints:
+    returned: Any = hints.get("return", ToolReturn)
+    if get_origin(returned) is ToolReturn:
+        [returned] = get_args(returned)
+    if returned is ToolReturn:
         return None
     try:
-        schema: TypeAdapter[Any] = TypeAdapter(hints["return"])
+        schema: TypeAdapter[Any] = TypeAdapter(returned)
         return schema.json_schema(mode="serialization", schema_generator=schema_generator)
     except PydanticUserError:
         # What a tool returns may be any Python object; only its arguments must have a schema.

@@ -8,7 +8,7 @@ sampling  {kind, tool, tool_call_id, request, response, outcome, attempt}
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import TypeAdapter
 
@@ -103,14 +103,17 @@ def read_sampling_request(recorded: Envelope) -> CreateMessageRequestParams:
 
 def returned(value: Any) -> Envelope:
     """The outcome of a tool that returned. Raises ResultNotSerializable for what JSON cannot hold."""
+    kind = type(value).__name__
     try:
-        # The adapters would turn NaN into null without a word.
-        to_json(value.return_value if isinstance(value, ToolReturn) else value)
+        # The adapters would turn NaN into null without a word, so what they make is not all that is looked at.
         if isinstance(value, ToolReturn):
-            return {"outcome": "returned", "return": to_json(_tool_return.dump_python(value, mode="json"))}
+            rich = cast("ToolReturn[Any]", value)
+            to_json(rich.return_value)
+            return {"outcome": "returned", "return": to_json(_tool_return.dump_python(rich, mode="json"))}
+        to_json(value)
         return {"outcome": "returned", "result": to_json(_content.dump_python(value, mode="json"))}
     except (TypeError, ValueError, RecursionError) as error:
-        raise ResultNotSerializable(type(value).__name__, str(error)) from error
+        raise ResultNotSerializable(kind, str(error)) from error
 
 
 def control_flow(signal: ModelRetry | CallDeferred | ApprovalRequired) -> Envelope:

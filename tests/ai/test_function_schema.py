@@ -8,6 +8,7 @@ from typing_extensions import TypedDict
 
 from app.ai.exceptions import UserError
 from app.ai.function_schema import function_schema
+from app.ai.messages import ToolReturn
 from app.ai.models.test import TestModel
 from app.ai.tools import RunContext
 from app.ai.usage import RunUsage
@@ -251,6 +252,14 @@ def test_the_return_type_gives_a_schema_if_it_has_one():
     price_schema = function_schema(price).return_schema
     assert price_schema is not None and price_schema["title"] == "Address"
     assert function_schema(connect).return_schema is None
+
+
+def test_a_rich_return_gives_the_schema_of_its_value():
+    def rich() -> ToolReturn[int]: ...  # type: ignore[empty-body]
+    def any_rich() -> ToolReturn: ...  # type: ignore[empty-body]
+
+    assert function_schema(rich).return_schema == {"type": "integer"}
+    assert function_schema(any_rich).return_schema is None
 
 
 def test_recursive_models_keep_an_object_at_the_top():

@@ -55,7 +55,7 @@ class InstrumentedToolset(WrapperToolset[Any]):
             except BaseException as error:
                 _tell_error(span, error)
                 raise
-            self._tell_result(span, result.return_value if isinstance(result, ToolReturn) else result)
+            self._tell_result(span, _value_of(result))
             return result
 
     def _attributes(self, name: str, args: dict[str, Any], ctx: RunContext[Any]) -> dict[str, AttributeValue]:
@@ -87,6 +87,10 @@ class InstrumentedToolset(WrapperToolset[Any]):
             span.set_attribute("pydantic_ai.tool.deferral.metadata", as_attribute(deferral.metadata))
         if self.settings.version < _DEFERRAL_IS_NO_ERROR:
             _tell_error(span, deferral)
+
+
+def _value_of(result: Any) -> Any:
+    return result.return_value if isinstance(result, ToolReturn) else result
 
 
 def _tell_error(span: Span, error: BaseException) -> None:

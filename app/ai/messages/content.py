@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Annotated, Any, Literal, TypeAlias, TypeGuard, cast
+from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeGuard, cast
 
 import pydantic
 from pydantic import BeforeValidator
+from typing_extensions import TypeVar
 
 from app.ai.messages.files import AudioUrl, BinaryContent, DocumentUrl, ImageUrl, UploadedFile, VideoUrl
 from app.ai.reprs import repr_without_defaults
@@ -89,9 +90,12 @@ ToolReturnContent: TypeAlias = Annotated[Any, BeforeValidator(_restore_files)]
 """Any JSON value; files anywhere inside survive the round trip."""
 
 
+ReturnValueT = TypeVar("ReturnValueT", default=Any)
+
+
 @dataclass(repr=False)
-class ToolReturn:
-    """What a tool returns when the model shall see more than a value.
+class ToolReturn(Generic[ReturnValueT]):
+    """What a tool returns when the model shall see more than a value: `-> ToolReturn[int]` tells the value's type.
 
     `content` is sent to the model as user content after the tool's result; `metadata` is for the application only.
     """
