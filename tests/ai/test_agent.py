@@ -31,7 +31,7 @@ from app.ai import (
     capture_run_messages,
 )
 from app.ai.agent.options import OverrideOptions, RunOptions
-from app.ai.capabilities import AbstractCapability
+from app.ai.capabilities import AbstractCapability, Toolset
 from app.ai.models import Model
 from app.ai.models.test import TestModel
 from app.ai.native_tools import AgentNativeTool, CodeExecutionTool, WebSearchTool
@@ -393,6 +393,22 @@ async def test_toolsets_of_the_agent_include_its_own_functions():
     (own,) = agent.toolsets
     assert own.id == "<agent>"
     assert repr(agent).startswith("Agent(model=TestModel")
+
+
+async def test_tools_are_listed_in_the_order_of_where_they_come_from():
+    def named(name: str) -> FunctionToolset[Any]:
+        return FunctionToolset([Tool(lambda: None, name=name)])
+
+    model, script = scripted("done", "done")
+    agent = Agent(model, tools=[Tool(lambda: None, name="own")], toolsets=[named("user")])
+    agent.toolset(lambda ctx: named("dynamic"))
+    await agent.run("go", toolsets=[named("run")], capabilities=[Toolset(named("capability"))])
+    with agent.override(toolsets=[named("instead")]):
+        await agent.run("go", toolsets=[named("run")], capabilities=[Toolset(named("capability"))])
+    assert [[tool.name for tool in info.function_tools] for info in script.infos] == [
+        ["own", "user", "dynamic", "capability", "run"],
+        ["own", "instead"],
+    ]
 
 
 def test_the_end_strategies_are_the_published_ones():

@@ -248,7 +248,7 @@ async def _metadata(agent: Agent[Any, Any], run: RunState, options: RunOptions[A
 
 async def _run_toolset(agent: Agent[Any, Any], run: RunState, options: RunOptions[Any]) -> AbstractToolset[Any]:
     steps, capability = run.deps.steps, run.deps.capability
-    extra = [] if "toolsets" in agent.overrides else [*(options.get("toolsets") or ()), *_added_toolsets(agent, run)]
+    extra = [] if "toolsets" in agent.overrides else [*_added_toolsets(agent, run), *(options.get("toolsets") or ())]
     gone = agent.capabilities.toolsets_without(capability.capabilities)
     own = [toolset for toolset in agent.toolsets if not any(toolset is other for other in gone)]
     combined: AbstractToolset[Any] = CombinedToolset([*own, *extra])
