@@ -26,7 +26,7 @@ _DECIDE_OVERDUE: Final = text(
     " where run_id = :run_id and step = :step and decided_at is null and deadline <= clock_timestamp()"
 )
 _DECISIONS: Final = text(
-    "select tool_call_id, kind, decision from holdfast.approvals"
+    "select tool_call_id, kind, args, decision from holdfast.approvals"
     " where run_id = :run_id and step = :step and decided_at is not null"
 )
 _ADD_WAIT: Final = text(
@@ -89,6 +89,10 @@ class Wait:
     default_decision: Mapping[str, Any] | None = None
 
 
+class CallChanged(Exception):
+    """A call is no longer the one that was decided on: other code has made other arguments of what the model wrote."""
+
+
 class Decided(StrEnum):
     """What became of a decision."""
 
@@ -105,16 +109,16 @@ async def decisions_or_park(
 
     Both under the run's row lock, which deciders take too: a decision cannot fall between the look and the parking.
     `step` is the one that asks: what was decided for another step does not count, so that a decision is used once.
-    Raises LookupError when the run is no longer this execution's.
+    Raises LookupError when the run is no longer this execution's, CallChanged when somebody decided on other arguments.
     """
     here = {"run_id": run_id, "step": step}
     async with engine.begin() as connection:
         if (await connection.execute(_LOCK_MINE, {"run_id": run_id, "owner": owner})).first() is None:
             raise LookupError(run_id)
         await connection.execute(_DECIDE_OVERDUE, here)
-        decided = {(row.tool_call_id, row.kind): row.decision for row in await connection.execute(_DECISIONS, here)}
+        decided = {(row.tool_call_id, row.kind): row for row in await connection.execute(_DECISIONS, here)}
         if all((wait.tool_call_id, wait.kind) in decided for wait in waits):
-            return {wait.tool_call_id: decided[wait.tool_call_id, wait.kind] for wait in waits}
+            return {wait.tool_call_id: _decision_on(wait, decided[wait.tool_call_id, wait.kind]) for wait in waits}
         for wait in waits:
             await connection.execute(_ADD_WAIT, here | _columns(wait))
         deadline = (await connection.execute(_FIRST_DEADLINE, here)).scalar_one()
@@ -166,6 +170,14 @@ async def decide(
         if (await connection.execute(_STILL_OPEN, {"run_id": run_id})).scalar_one() == 0:
             await connection.execute(_WAKE, {"run_id": run_id})
         return Decided.recorded
+
+
+def _decision_on(wait: Wait, decided: Any) -> Any:
+    if decided.args != wait.args:
+        raise CallChanged(
+            f"What was decided on {wait.tool!r} was decided for other arguments than those of its call now."
+        )
+    return decided.decision
 
 
 def _columns(wait: Wait) -> dict[str, Any]:

@@ -25,8 +25,8 @@ from app.db.outage import through_outage
 from app.db.waits import Wait
 from app.durable import names
 from app.durable.dbos_internals import OwnershipLost
-from app.durable.failures import Parked
-from app.durable.journal import Envelope
+from app.durable.failures import Parked, RunError
+from app.durable.journal import Envelope, failed, failure_of
 from app.durable.serializer import to_json
 from app.durable.steps import DurableSteps
 
@@ -64,12 +64,16 @@ async def decide(
             decisions = await through_outage(work)
         except LookupError:
             raise OwnershipLost(journal.run_id) from None
+        except waits.CallChanged as changed:
+            return {"kind": "decision", "request": {"message": closing_request}, **failed(RunError.of(changed))}
         if decisions is None:
             raise Parked
         request = {"message": closing_request}
         return {"kind": "decision", "request": request, "outcome": "returned", "result": decisions}
 
     envelope = await reservation.run_async({"name": names.DECISION_STEP}, look)
+    if (failure := failure_of(envelope)) is not None:
+        raise failure
     return _results(requests, envelope["result"], sampled, steps)
 
 

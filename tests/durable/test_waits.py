@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.db.waits import Decided, Wait, decide, decisions_or_park
+from app.db.waits import CallChanged, Decided, Wait, decide, decisions_or_park
 from app.durable.client import RunClient
 from tests.durable.conftest import ClaimedRun, claim, rows
 
@@ -30,6 +31,19 @@ async def test_a_run_parks_until_all_its_waits_are_decided(engine: AsyncEngine, 
     await claim(engine, run_id, "owner-2", "worker-1")
     decided = await decisions_or_park(engine, run_id, "owner-2", STEP, [PAY, SHIP])
     assert decided == {"call-1": {"result": "paid"}, "call-2": {"result": None}}
+
+
+async def test_a_decision_holds_for_the_arguments_that_were_shown_and_no_others(
+    engine: AsyncEngine, claimed_run: ClaimedRun
+) -> None:
+    run_id = await claimed_run()
+    await decisions_or_park(engine, run_id, "owner-1", STEP, [PAY])
+    await decide(engine, run_id, PAY, {"approve": True}, decided_by="test")
+    await claim(engine, run_id, "owner-2", "worker-1")
+    more = replace(PAY, args={"amount": 100})
+    with pytest.raises(CallChanged, match="'pay' was decided for other arguments"):
+        await decisions_or_park(engine, run_id, "owner-2", STEP, [more])
+    assert await decisions_or_park(engine, run_id, "owner-2", STEP, [PAY]) == {"call-1": {"approve": True}}
 
 
 async def test_of_many_deciders_at_once_exactly_one_is_heard(engine: AsyncEngine, claimed_run: ClaimedRun) -> None:
