@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import httpx
 
 from app.ai.exceptions import UserError
-from app.ai.messages import BinaryContent, FileUrl
+from app.ai.messages import BinaryContent, FileUrl, VideoUrl
 
 MAX_BYTES = 50 * 1024 * 1024
 _MAX_REDIRECTS = 5
 _TIMEOUT = httpx.Timeout(30)
+_METADATA_ADDRESSES = frozenset(map(ip_address, ("169.254.169.254", "fd00:ec2::254", "100.100.100.200")))
 
 
 async def download(file: FileUrl) -> BinaryContent:
     """Fetch a linked file.
 
-    Links often come from users, so private addresses are refused unless `force_download` is "allow-local". UserError
-    when the link cannot be fetched or the file is over `MAX_BYTES`.
+    Links often come from users, so private addresses are refused unless `force_download` is "allow-local", and those
+    where clouds tell their machines secrets in any case. UserError when the link cannot be fetched or the file is
+    over `MAX_BYTES`.
     """
+    if isinstance(file, VideoUrl) and file.is_youtube:
+        raise UserError(f"A YouTube link leads to a page, not to a video that can be downloaded: {file.url}")
     async with httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False) as client:
         try:
             response = await _follow(client, file)
@@ -73,6 +77,14 @@ async def _resolve(url: httpx.URL, *, allow_local: bool) -> str:
     except socket.gaierror as err:
         raise UserError(f"Could not download {url}: unknown host {url.host}") from err
     addresses = [str(entry[4][0]) for entry in found]
-    if not allow_local and not all(ip_address(address.partition("%")[0]).is_global for address in addresses):
+    numbers = [_number(address) for address in addresses]
+    if not allow_local and not all(number.is_global for number in numbers):
         raise UserError(f'{url} is a private address; set force_download="allow-local" to allow it.')
+    if not _METADATA_ADDRESSES.isdisjoint(numbers):
+        raise UserError(f"{url} is where a cloud keeps the secrets of its machines; nothing is downloaded from there.")
     return addresses[0]
+
+
+def _number(address: str) -> IPv4Address | IPv6Address:
+    number = ip_address(address.partition("%")[0])
+    return (number.version == 6 and number.ipv4_mapped) or number

@@ -6,7 +6,8 @@ import pytest
 
 from app.ai.downloads import download
 from app.ai.exceptions import UserError
-from app.ai.messages import BinaryContent, DocumentUrl, ImageUrl
+from app.ai.messages import BinaryContent, DocumentUrl, ImageUrl, VideoUrl
+from app.ai.models import download_item
 from tests.ai.models.chat_server import Answer, ChatServer, serve
 
 
@@ -42,6 +43,26 @@ async def test_endless_redirects_end():
 async def test_private_addresses_are_refused(url: str):
     with pytest.raises(UserError, match="private address"):
         await download(ImageUrl(url, force_download=True))
+
+
+@pytest.mark.parametrize("host", ["169.254.169.254", "[::ffff:169.254.169.254]", "100.100.100.200"])
+async def test_the_secrets_of_cloud_machines_are_refused_even_where_private_addresses_are_allowed(host: str):
+    with pytest.raises(UserError, match="secrets"):
+        await download(ImageUrl(f"http://{host}/a.png", force_download="allow-local"))
+
+
+async def test_a_youtube_link_is_no_file():
+    with pytest.raises(UserError, match="YouTube"):
+        await download(VideoUrl("https://youtu.be/abc"))
+
+
+async def test_a_file_comes_in_the_form_that_is_asked_for():
+    with serve([Answer(b"text", content_type="text/plain")]) as server:
+        file = link(server, "/a.txt")
+        assert await download_item(file, "bytes") == {"data": b"text", "data_type": "text/plain"}
+        assert await download_item(file, "text", "extension") == {"data": "text", "data_type": "txt"}
+        assert (await download_item(file, "base64"))["data"] == "dGV4dA=="
+        assert (await download_item(file, "base64_uri"))["data"] == "data:text/plain;base64,dGV4dA=="
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,17 @@ from app.ai.messages import (
     FunctionToolResultEvent,
     ImageUrl,
     ModelResponse,
+    NativeToolReturnPart,
+    RetryPromptPart,
+    SystemPromptPart,
     TextPart,
+    ToolCallPart,
     ToolReturnPart,
     UploadedFile,
+    UserPromptPart,
     VideoUrl,
 )
+from app.ai.models.instrumented import InstrumentationSettings
 from app.ai.usage import RequestUsage
 
 CALL = "tool_name args tool_call_id | tool_kind id provider_name provider_details part_kind"
@@ -199,3 +205,22 @@ def test_usage_is_read_from_a_providers_answer():
         assert usage == RequestUsage(input_tokens=7, output_tokens=3, details={"reasoning_tokens": 1})
     nobody = RequestUsage.extract({}, provider="unheard-of", provider_url="https://x.test", provider_fallback="neither")
     assert nobody == RequestUsage()
+
+
+def test_parts_tell_themselves_to_opentelemetry():
+    settings = InstrumentationSettings()
+    assert UserPromptPart("Hi").otel_message_parts(settings) == [{"type": "text", "content": "Hi"}]
+    assert SystemPromptPart("Be brief").otel_message_parts(InstrumentationSettings(include_content=False)) == [
+        {"type": "text"}
+    ]
+    call = ToolCallPart("t", {"a": 1}, "c")
+    response = ModelResponse([TextPart("Hm"), call])
+    assert response.otel_message_parts(settings) == [
+        {"type": "text", "content": "Hm"},
+        {"type": "tool_call", "id": "c", "name": "t", "arguments": {"a": 1}},
+    ]
+    result = {"type": "tool_call_response", "id": "c", "name": "t", "result": "done"}
+    assert ToolReturnPart("t", "done", "c").otel_message_parts(settings) == [result]
+    native = NativeToolReturnPart("t", "done", "c")
+    assert native.otel_message_parts(settings) == [{**result, "builtin": True}]
+    assert "again" in str(RetryPromptPart("Wrong").otel_message_parts(settings))

@@ -61,6 +61,16 @@ class MessageFormat:
         told: Json = {"role": "assistant", "parts": [*self._response_parts(response.parts)]}
         return {**told, "finish_reason": response.finish_reason} if response.finish_reason else told
 
+    def parts_of(self, told: ModelResponse | ModelRequestPart | NativeToolReturnPart) -> list[Json]:
+        """A response's parts, or what a part becomes."""
+        match told:
+            case ModelResponse(parts=parts):
+                return [*self._response_parts(parts)]
+            case NativeToolReturnPart():
+                return [*self._response_parts([told])]
+            case _:
+                return self._request_part(told)
+
     def instructions(self, instructions: str) -> list[Json]:
         """Instructions, which are no message."""
         return [self._text(instructions)]

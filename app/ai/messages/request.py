@@ -16,6 +16,7 @@ from app.ai.messages.content import (
     UserContent,
     is_multi_modal_content,
 )
+from app.ai.messages.otel import otel_message_parts
 from app.ai.reprs import repr_without_defaults
 from app.ai.stamps import generate_tool_call_id, now_utc
 from app.ai.texts import RETRY_INSTRUCTION
@@ -46,6 +47,7 @@ class SystemPromptPart:
     dynamic_ref: str | None = None
     part_kind: Literal["system-prompt"] = "system-prompt"
 
+    otel_message_parts = otel_message_parts
     __repr__ = repr_without_defaults
 
 
@@ -58,6 +60,7 @@ class UserPromptPart:
     timestamp: datetime = field(default_factory=now_utc)
     part_kind: Literal["user-prompt"] = "user-prompt"
 
+    otel_message_parts = otel_message_parts
     __repr__ = repr_without_defaults
 
 
@@ -115,6 +118,7 @@ class BaseToolReturnPart:
         shown = [f"See file {item.identifier}." if is_multi_modal_content(item) else item for item in self._items()]
         return shown if isinstance(self.content, list) else shown[0]
 
+    otel_message_parts = otel_message_parts
     __repr__ = repr_without_defaults
 
 
@@ -153,6 +157,7 @@ class RetryPromptPart:
             description = _describe_errors(self.content)
         return f"{description}\n\n{RETRY_INSTRUCTION}"
 
+    otel_message_parts = otel_message_parts
     __repr__ = repr_without_defaults
 
 

@@ -15,6 +15,7 @@ from pydantic import AliasChoices, Field
 from typing_extensions import deprecated
 
 from app.ai.messages.files import BinaryContent, BinaryImage, NarrowedBinary
+from app.ai.messages.otel import otel_message_parts
 from app.ai.messages.request import BaseToolReturnPart, ToolPartKind
 from app.ai.reprs import repr_without_defaults
 from app.ai.stamps import generate_tool_call_id, now_utc
@@ -282,4 +283,5 @@ class ModelResponse:
         """Old name of `provider_response_id`."""
         return self.provider_response_id
 
+    otel_message_parts = otel_message_parts
     __repr__ = repr_without_defaults

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from app.ai.exceptions import UserError
+from app.ai.models.downloaded import DownloadedItem, download_item
 from app.ai.models.model import Model
 from app.ai.models.parameters import ModelRequestParameters
 from app.ai.models.request_context import ModelRequestContext
@@ -19,12 +20,14 @@ if TYPE_CHECKING:
 
 __all__ = (
     "ALLOW_MODEL_REQUESTS",
+    "DownloadedItem",
     "KnownModelName",
     "Model",
     "ModelRequestContext",
     "ModelRequestParameters",
     "StreamedResponse",
     "check_allow_model_requests",
+    "download_item",
     "infer_model",
     "override_allow_model_requests",
 )
