@@ -6,11 +6,14 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from app.ai.exceptions import ConcurrencyLimitExceeded
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
 
 __all__ = (
     "AbstractConcurrencyLimiter",
@@ -45,20 +48,31 @@ class AbstractConcurrencyLimiter(ABC):
 class ConcurrencyLimiter(AbstractConcurrencyLimiter):
     """Hands out slots first come, first served, on one event loop; share it to share the limit."""
 
-    def __init__(self, max_running: int, *, max_queued: int | None = None, name: str | None = None):
+    def __init__(
+        self,
+        max_running: int,
+        *,
+        max_queued: int | None = None,
+        name: str | None = None,
+        tracer: Tracer | None = None,
+    ):
+        """`tracer` makes the spans of waits, by default that of the program."""
         if max_running < 1:
             raise ValueError(f"max_running must be at least 1, not {max_running}")
         self._limit = ConcurrencyLimit(max_running, max_queued)
         self._name = name
+        self._tracer = tracer
         self._running = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     @classmethod
-    def from_limit(cls, limit: int | ConcurrencyLimit, *, name: str | None = None) -> Self:
+    def from_limit(
+        cls, limit: int | ConcurrencyLimit, *, name: str | None = None, tracer: Tracer | None = None
+    ) -> Self:
         """A limiter of its own for a limit."""
         if isinstance(limit, int):
-            return cls(limit, name=name)
-        return cls(limit.max_running, max_queued=limit.max_queued, name=name)
+            return cls(limit, name=name, tracer=tracer)
+        return cls(limit.max_running, max_queued=limit.max_queued, name=name, tracer=tracer)
 
     @property
     def name(self) -> str | None:
@@ -99,7 +113,8 @@ class ConcurrencyLimiter(AbstractConcurrencyLimiter):
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:
-            await turn
+            with self._waiting_span(source):
+                await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 # The slot came just as the wait was given up.
@@ -107,6 +122,21 @@ class ConcurrencyLimiter(AbstractConcurrencyLimiter):
             elif turn in self._waiting:
                 self._waiting.remove(turn)
             raise
+
+    def _waiting_span(self, source: str) -> AbstractContextManager[Any]:
+        from opentelemetry.trace import get_tracer  # most runs never wait
+
+        about = {
+            "source": source,
+            "waiting_count": self.waiting_count,
+            "max_running": self.max_running,
+            "max_queued": self._limit.max_queued,
+            "limiter_name": self._name,
+        }
+        return (self._tracer or get_tracer("app.ai")).start_as_current_span(
+            f"waiting for {self._name or source} concurrency",
+            attributes={key: value for key, value in about.items() if value is not None},
+        )
 
     def release(self) -> None:
         while self._waiting:

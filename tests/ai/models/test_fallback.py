@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from app.ai import Agent, ModelAPIError, ModelHTTPError, UserError
 from app.ai.concurrency import AbstractConcurrencyLimiter, ConcurrencyLimit, ConcurrencyLimiter
@@ -182,6 +185,28 @@ async def test_a_slot_that_comes_while_the_wait_is_given_up_is_not_lost():
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     assert limiter.running_count == 0
+
+
+async def test_a_wait_for_a_slot_is_a_span_and_a_free_slot_has_none():
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    limiter = ConcurrencyLimiter(1, max_queued=3, name="pool", tracer=provider.get_tracer("test"))
+    await limiter.acquire("first")
+    waiting = asyncio.create_task(limiter.acquire("second"))
+    async with asyncio.timeout(5):
+        while limiter.waiting_count < 1:
+            await asyncio.sleep(0)
+    limiter.release()
+    await waiting
+    (span,) = exporter.get_finished_spans()
+    assert span.name == "waiting for pool concurrency"
+    assert dict(span.attributes or {}) == {
+        "source": "second",
+        "waiting_count": 1,
+        "max_running": 1,
+        "max_queued": 3,
+        "limiter_name": "pool",
+    }
 
 
 async def test_a_limiter_of_ones_own_is_told_who_asks():
