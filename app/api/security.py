@@ -44,14 +44,14 @@ def forbidden(caller: Caller, needed: keys.Scope) -> Problem:
     )
 
 
-def host_not_allowed(host: str) -> Problem:
-    """The request is for a name that is not ours."""
+def host_not_allowed(host: str, field: str = "Host") -> Problem:
+    """The request is for a name that is not ours, or comes from a page that is not."""
     return Problem(
         type="host_not_allowed",
         title="Misdirected request",
         status=421,
-        detail=f"This service has no API key, so it does not answer for the host {host!r}.",
-        field="Host",
+        detail=f"This service has no API key, so it answers neither for nor to the host {host!r}.",
+        field=field,
         fix="Call it as localhost, add the name to HOLDFAST_ALLOWED_HOSTS, or set HOLDFAST_API_KEY.",
     )
 
@@ -86,10 +86,15 @@ class AccessRules:
         return self._host_refusal(headers) or self._body_refusal(scope["method"], headers)
 
     def _host_refusal(self, headers: Headers) -> Problem | None:
-        host = _host_name(headers.get("host", ""))
-        if self.api_key is not None or host in LOOPBACK_HOSTS or host in map(str.lower, self.allowed_hosts):
+        if self.api_key is not None:
             return None
-        return host_not_allowed(host)
+        # A page may send a POST without a body to any address, unasked; its browser says whose page it is.
+        origin = headers.get("origin", "")
+        for name, given in (("Host", headers.get("host", "")), ("Origin", origin.partition("://")[2] or origin)):
+            host = _host_name(given)
+            if (name == "Host" or given) and host not in LOOPBACK_HOSTS | {*map(str.lower, self.allowed_hosts)}:
+                return host_not_allowed(host, name)
+        return None
 
     def _body_refusal(self, method: str, headers: Headers) -> Problem | None:
         has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
