@@ -30,7 +30,17 @@ commands = typer.Typer(help="Look at runs and change their course.", no_args_is_
 
 _LIST_COLUMNS = ("run_id", "agent", "status", "reason", "created_at")
 _MESSAGE_COLUMNS = ("position", "step", "kind", "message")
-_STEP_COLUMNS = ("step", "kind", "name", "outcome", "attempts", "input_tokens", "output_tokens", "duration_ms")
+_STEP_COLUMNS = (
+    "step",
+    "kind",
+    "name",
+    "outcome",
+    "attempts",
+    "input_tokens",
+    "output_tokens",
+    "cost_usd",
+    "duration_ms",
+)
 
 
 @with_output
@@ -199,7 +209,8 @@ def _follow(client: ApiClient, run_id: str, *, show_text: bool, as_json: bool) -
     except KeyboardInterrupt:
         note(f"\nDetached; the run goes on. Come back with: holdfast runs follow {run_id} --url {client.url}")
         raise typer.Exit(EXIT_DETACHED) from None
-    note(f"· {ended['status']}: {len(steps)} steps, {_tokens(ended)} tokens, {progress.seconds:.1f} s")
+    cost = "" if ended["cost_usd"] is None else f", ${ended['cost_usd']:.4f}"
+    note(f"· {ended['status']}: {len(steps)} steps, {_tokens(ended)} tokens{cost}, {progress.seconds:.1f} s")
     _report(ended, as_json=as_json)
 
 

@@ -1,6 +1,6 @@
 """What a step's record says: its input with its outcome, as JSON that a person reads in `holdfast.steps`.
 
-model     {kind, request: {message, settings}, response, outcome, attempt}
+model     {kind, request: {message, settings}, response, cost_usd, outcome, attempt}
 tool/mcp  {kind, toolset, tool, tool_call_id, args, result | return, outcome, attempt,
            sampled?: {requests, usage}, delegated?: {usage}}
 sampling  {kind, tool, tool_call_id, request, response, outcome, attempt}

@@ -28,6 +28,7 @@ from app.ai.tools import ToolDefinition
 from app.ai.toolsets import AbstractToolset
 from app.db.attempts import AttemptKey
 from app.durable import envelopes, names
+from app.durable.costs import cost_usd
 from app.durable.events import StepEvents
 from app.durable.handles import AttemptHandles
 from app.durable.journal import Envelope, Journal, StepPlan, failure_of
@@ -84,7 +85,7 @@ class DurableSteps(Steps):
             if not self.streams(ctx.model):
                 _emit_parts(events, response)
             retry = {} if request.retry is None else {"retry": request.retry}
-            return {"outcome": "returned", "response": envelopes.response_json(response), **retry}
+            return {**await _answered(response), **retry}
 
         envelope = await self.journal.perform(plan, ask)
         if (failure := failure_of(envelope)) is not None:
@@ -103,7 +104,7 @@ class DurableSteps(Steps):
         async def ask(events: StepEvents) -> Envelope:
             with self._asking(plan, events):
                 response = await sampling.ask(envelopes.read_sampling_request(request))
-            return {"outcome": "returned", "response": envelopes.response_json(response)}
+            return await _answered(response)
 
         envelope = await self.journal.perform(plan, ask)
         if (failure := failure_of(envelope)) is not None:
@@ -165,6 +166,12 @@ class DurableSteps(Steps):
         if envelope["outcome"] == "retry":
             raise ModelRetry(envelope["result"])
         return adapter.validate_python(envelope["result"])
+
+
+async def _answered(response: ModelResponse) -> Envelope:
+    cost = await cost_usd(response)
+    answered = {"outcome": "returned", "response": envelopes.response_json(response)}
+    return answered if cost is None else {**answered, "cost_usd": cost}
 
 
 def _emit_parts(events: StepEvents, response: ModelResponse) -> None:

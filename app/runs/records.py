@@ -105,7 +105,7 @@ class RunSummary(Record):
     output_tokens: Count
     requests: Count = Field(description="Model requests.")
     tool_calls: Count
-    cost_usd: float | None = Field(description="Null when no price is known.")
+    cost_usd: float | None = Field(description="The sum of the known costs; null when none is known.")
     waiting_for: list[OpenWait] | None = Field(description="What a waiting run waits for.")
     created_at: datetime
     first_started_at: datetime | None

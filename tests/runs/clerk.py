@@ -15,6 +15,7 @@ from app.ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart,
 from app.ai.models.function import AgentInfo, FunctionModel
 from app.ai.tools import ToolDefinition
 from app.ai.toolsets import ExternalToolset
+from app.ai.usage import RequestUsage
 from tests.crash.agents import EFFECTS, effect, prompt_of
 
 
@@ -28,7 +29,9 @@ async def clerk_model(messages: list[ModelMessage], info: AgentInfo) -> ModelRes
     answers = [
         [part.tool_name, part.content, part.outcome] for part in messages[-1].parts if isinstance(part, ToolReturnPart)
     ]
-    return ModelResponse(parts=[TextPart(json.dumps(answers))])
+    # As another model would answer, one that has a price.
+    usage = RequestUsage(input_tokens=1000, output_tokens=100)
+    return ModelResponse([TextPart(json.dumps(answers))], model_name="gpt-4o", provider_name="openai", usage=usage)
 
 
 address_schema = {"type": "object", "properties": {"to": {"type": "string"}}, "required": ["to"]}
