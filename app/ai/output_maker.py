@@ -21,6 +21,7 @@ from app.ai.steps import Steps
 
 if TYPE_CHECKING:
     from app.ai.function_schema import AllowPartial
+    from app.ai.instrumentation.settings import InstrumentationSettings
     from app.ai.messages import BinaryImage, ToolCallPart
     from app.ai.output import OutputValidatorFunc
     from app.ai.output_schema import OutputSchema
@@ -81,6 +82,7 @@ class OutputMaker:
     validators: Sequence[OutputValidatorFunc[Any]]
     steps: Steps
     capability: CombinedCapability[Any] = field(default_factory=CombinedCapability[Any])
+    instrumentation: InstrumentationSettings | None = None
 
     async def of_text(self, processor: TextProcessor, text: str, ctx: RunContext[Any]) -> Any:
         """The output in a text."""
@@ -127,6 +129,11 @@ class OutputMaker:
         body = partial(processor.call, validated, ctx)
         if processor.function is None:
             return await body()
+        if self.instrumentation is not None and not ctx.partial_output:
+            from app.ai.instrumentation.toolset import in_tool_span  # brings OpenTelemetry
+
+            args = processor.value_of(validated)
+            body = partial(in_tool_span, self.instrumentation, "output function", name, args, ctx.tool_call_id, body)
         return await self._steps(ctx).callback(f"output:{name}", processor.result_type, body)
 
     async def _approved(self, ctx: RunContext[Any], output: Any) -> Any:

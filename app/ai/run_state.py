@@ -90,7 +90,9 @@ class GraphAgentDeps(Generic[AgentDepsT, OutputDataT]):
     @property
     def outputs(self) -> OutputMaker:
         """What makes the outputs of the run."""
-        return OutputMaker(self.output_schema, self.output_validators, self.steps, self.capability)
+        return OutputMaker(
+            self.output_schema, self.output_validators, self.steps, self.capability, self.instrumentation
+        )
 
     @property
     def event_reader(self) -> EventStreamHandler[AgentDepsT] | None:

@@ -6,9 +6,12 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -18,8 +21,9 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from app.ai import Agent, BinaryContent, ImageUrl, ModelRetry, RequestUsage, RunContext, TemplateStr
 from app.ai.capabilities import Instrumentation
-from app.ai.exceptions import ApprovalRequired, UserError
+from app.ai.exceptions import ApprovalRequired, ModelHTTPError, UserError
 from app.ai.messages import ModelResponse, TextPart, ThinkingPart, ToolCallPart
+from app.ai.models.fallback import FallbackModel
 from app.ai.models.instrumented import InstrumentationSettings, InstrumentedModel, instrument_model
 from app.ai.models.test import TestModel
 from app.ai.tools import DeferredToolRequests
@@ -361,8 +365,8 @@ def test_an_unknown_version_is_refused() -> None:
     version: Any = 6
     with pytest.raises(UserError, match="version 6"):
         InstrumentationSettings(version=version)
-    with pytest.raises(UserError, match="version 1"):
-        InstrumentationSettings(event_mode="logs")
+    with pytest.warns(UserWarning, match="version 1"):
+        assert InstrumentationSettings(event_mode="logs").version == 1
 
 
 def test_agents_without_instrumentation_do_not_load_opentelemetry() -> None:
@@ -371,3 +375,106 @@ def test_agents_without_instrumentation_do_not_load_opentelemetry() -> None:
         "sys.exit(any(name.startswith('opentelemetry') for name in sys.modules))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# --- output functions, other models, costs
+
+
+def shout(text: str) -> str:
+    return text.upper()
+
+
+@pytest.mark.parametrize(("version", "name"), [(2, "running output function"), (3, "execute_tool final_result")])
+async def test_an_output_function_is_told_like_a_tool(telescope: Telescope, version: Any, name: str) -> None:
+    agent = adding_agent(
+        telescope.settings(version=version), [ToolCallPart("final_result", {"text": "hi"}, "c")], output_type=shout
+    )
+    assert (await agent.run("go")).output == "HI"
+    span = telescope.attributes(name)
+    assert span["logfire.msg"] == "running output function: final_result"
+    assert (span["gen_ai.tool.name"], span["gen_ai.tool.call.id"]) == ("final_result", "c")
+    assert span["tool_response" if version == 2 else "gen_ai.tool.call.result"] == "HI"
+    properties = json.loads(span["logfire.json_schema"])["properties"]
+    assert properties["gen_ai.tool.name"] == {} and {"type": "object"} in properties.values()
+
+
+async def test_a_run_can_be_instrumented_alone(telescope: Telescope) -> None:
+    await Agent(TestModel(), name="once").run("go", capabilities=[Instrumentation(telescope.settings())])
+    assert list(telescope.spans) == ["chat test", "agent run"]
+
+
+async def test_the_span_of_a_request_names_the_model_that_answered_in_the_end(telescope: Telescope) -> None:
+    broken, _ = scripted(ModelHTTPError(500, "broken"))
+    model = FallbackModel(broken, TestModel(model_name="other"))
+    await Agent(model, name="careful", instrument=telescope.settings()).run("go")
+    span = telescope.attributes("chat other")
+    assert (span["gen_ai.request.model"], span["gen_ai.system"]) == ("other", "test")
+
+
+async def test_costs_are_told_where_the_price_is_known(telescope: Telescope) -> None:
+    answer = replace(ANSWER, model_name="gpt-4o", provider_name="openai")
+    await adding_agent(telescope.settings(), answer).run("go")
+    name = next(name for name in telescope.spans if name.startswith("chat "))
+    assert telescope.attributes(name)["operation.cost"] == pytest.approx(0.000075)
+    data = telescope.reader.get_metrics_data()
+    assert data is not None
+    metrics = data.resource_metrics[0].scope_metrics[0].metrics
+    assert [metric.name for metric in metrics] == ["gen_ai.client.token.usage", "operation.cost"]
+
+
+# --- events of version 1
+
+
+async def test_version_1_has_messages_as_events(telescope: Telescope) -> None:
+    agent = adding_agent(telescope.settings(version=1), instructions="Be exact.", system_prompt="Hello.")
+    await agent.run("add")
+    *_, last = (span for span in telescope.exporter.get_finished_spans() if span.name.startswith("chat "))
+    attributes = dict(last.attributes or {})
+    assert "gen_ai.input.messages" not in attributes
+    events = json.loads(str(attributes["events"]))
+    assert {event["gen_ai.system"] for event in events} == {"function"}
+    assert [(event["event.name"], event.get("content"), event.get("gen_ai.message.index")) for event in events] == [
+        ("gen_ai.system.message", "Be exact.", None),
+        ("gen_ai.system.message", "Hello.", 0),
+        ("gen_ai.user.message", "add", 0),
+        ("gen_ai.assistant.message", None, 1),
+        ("gen_ai.tool.message", 3, 2),
+        ("gen_ai.choice", None, None),
+    ]
+    assert events[3]["tool_calls"] == [
+        {"id": "call-1", "type": "function", "function": {"name": "add", "arguments": {"a": 1, "b": 2}}}
+    ]
+    assert events[-1]["message"] == {"role": "assistant", "content": "three"}
+    run = telescope.attributes("agent run")
+    assert len(json.loads(run["all_messages_events"])) == 6 and "pydantic_ai.all_messages" not in run
+    assert json.loads(run["logfire.json_schema"])["properties"]["all_messages_events"] == {"type": "array"}
+
+
+async def test_events_may_go_to_the_logs(telescope: Telescope) -> None:
+    exporter = InMemoryLogRecordExporter()
+    loggers = LoggerProvider()
+    loggers.add_log_record_processor(SimpleLogRecordProcessor(exporter))
+    settings = telescope.settings(version=1, event_mode="logs", logger_provider=loggers, include_content=False)
+    await adding_agent(settings, "done").run(FILES)
+    user, choice = (item.log_record for item in exporter.get_finished_logs())
+    assert user.body == {
+        "role": "user",
+        "content": [{"kind": "text"}, {"kind": "image-url"}, {"kind": "binary", "media_type": "audio/wav"}],
+    }
+    assert choice.attributes == {"event.name": "gen_ai.choice", "gen_ai.system": "function"}
+    name = next(name for name in telescope.spans if name.startswith("chat "))
+    assert "events" not in telescope.attributes(name)
+    context = telescope.spans[name].get_span_context()
+    assert context is not None and choice.span_id == context.span_id
+
+
+async def test_results_of_tools_are_told_as_data(telescope: Telescope) -> None:
+    agent = adding_agent(telescope.settings(), [ToolCallPart("look", {}, "c")], "done")
+
+    @agent.tool_plain
+    def look() -> dict[str, int]:
+        return {"found": 1}
+
+    await agent.run("go")
+    told = json.loads(telescope.attributes("agent run")["pydantic_ai.all_messages"])
+    assert told[2]["parts"] == [{"type": "tool_call_response", "id": "c", "name": "look", "result": {"found": 1}}]

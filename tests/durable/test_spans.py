@@ -25,6 +25,7 @@ class RecordedJournal:
 
     records: dict[int, Envelope]
     run_id: str = "run"
+    instruments: Any = field(default_factory=lambda: SimpleNamespace(engine=None))
     drawn: int = field(default=0, init=False)
 
     def reserve(self) -> Any:
@@ -33,7 +34,7 @@ class RecordedJournal:
 
     async def perform(self, plan: StepPlan, body: Body) -> Envelope:
         if plan.step not in self.records:
-            events: Any = SimpleNamespace(attempt=2, emit_stream_event=lambda event: None)
+            events: Any = SimpleNamespace(step=plan.step, attempt=2, emit_stream_event=lambda event: None)
             outcome = await body(events)
             self.records[plan.step] = {**plan.head, **outcome, "attempt": 2}
         return self.records[plan.step]

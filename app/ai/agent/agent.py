@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import NoneType, TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, get_args, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast, get_args, overload
 from weakref import WeakKeyDictionary
 
 from typing_extensions import Unpack, deprecated
@@ -171,8 +171,14 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
     @property
     def instrumentation(self) -> InstrumentationSettings | None:
         """What the next run tells OpenTelemetry; None for nothing."""
-        own = next((item for item in self.root_capability.capabilities if isinstance(item, Instrumentation)), None)
-        instrument = self.instrument if own is None else own.settings or True
+        return self.instrumentation_with(())
+
+    def instrumentation_with(self, capabilities: Sequence[AgentCapability[Any]]) -> InstrumentationSettings | None:
+        """What a run with these capabilities besides the agent's tells OpenTelemetry."""
+        instrument = self.instrument
+        for capability in (*self.root_capability.capabilities, *capabilities):
+            if isinstance(capability, Instrumentation):
+                instrument = cast("Instrumentation[Any]", capability).settings or True
         if instrument is None:
             instrument = self._instrument_all
         if isinstance(instrument, bool):

@@ -144,11 +144,12 @@ def _deps(
     agent: Agent[Any, Any], steps: Steps, output_type: OutputSpec[Any] | None, options: RunOptions[Any]
 ) -> GraphAgentDeps[Any, Any]:
     overrides = agent.overrides
+    instrumentation = agent.instrumentation_with(options.get("capabilities") or ())
     output_retries = output_budget_of_run(overrides.get("retries", options.get("retries")), agent.output_retries)
     return GraphAgentDeps(
         user_deps=overrides.get("deps", options.get("deps")),
         agent=agent,
-        model=_model(agent, options, overrides),
+        model=_model(agent, options, overrides, instrumentation),
         model_settings=_settings_layers(agent, options, overrides),
         usage_limits=_or_default(options.get("usage_limits"), UsageLimits),
         max_output_retries=output_retries,
@@ -161,7 +162,7 @@ def _deps(
         tool_manager=ToolManager(toolset=CombinedToolset([]), default_max_retries=agent.tool_retries),
         steps=steps,
         native_tools=overrides.get("native_tools", agent.native_tools),
-        instrumentation=agent.instrumentation,
+        instrumentation=instrumentation,
     )
 
 
@@ -180,7 +181,12 @@ async def _settle_capabilities(agent: Agent[Any, Any], run: RunState, options: R
     deps.model_settings = _settings_layers(agent, options, overrides, [item.get_model_settings() for item in added])
 
 
-def _model(agent: Agent[Any, Any], options: RunOptions[Any], overrides: OverrideOptions[Any]) -> Model:
+def _model(
+    agent: Agent[Any, Any],
+    options: RunOptions[Any],
+    overrides: OverrideOptions[Any],
+    instrumentation: InstrumentationSettings | None,
+) -> Model:
     model = overrides.get("model") or options.get("model") or agent.model
     if model is None:
         raise UserError("The agent has no model: give one to the agent, to the run or to `agent.override(model=...)`")
@@ -188,11 +194,11 @@ def _model(agent: Agent[Any, Any], options: RunOptions[Any], overrides: Override
     if model is agent.model:
         # Resolved by name at the first run; later runs share its connections.
         agent.model = resolved
-    if (settings := agent.instrumentation) is None:
+    if instrumentation is None:
         return resolved
     from app.ai.models.instrumented import instrument_model  # brings OpenTelemetry
 
-    return instrument_model(resolved, settings)
+    return instrument_model(resolved, instrumentation)
 
 
 def _settings_layers(
@@ -257,7 +263,7 @@ async def _run_toolset(agent: Agent[Any, Any], run: RunState, options: RunOption
     if capability.overrides(*TOOL_EXECUTE_HOOKS):
         toolset = with_hooks(toolset, capability, recorded=steps.records)
     toolset = steps.wrap_toolset(toolset)
-    if (settings := agent.instrumentation) is not None:
+    if (settings := run.deps.instrumentation) is not None:
         from app.ai.instrumentation.toolset import InstrumentedToolset  # brings OpenTelemetry
 
         toolset = InstrumentedToolset(toolset, settings)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Instrumentation(AbstractCapability[AgentDepsT]):
-    """Tells an agent's runs to OpenTelemetry; it must be among the agent's own capabilities, not those of a run."""
+    """Tells runs to OpenTelemetry."""
 
     settings: InstrumentationSettings | None = None
     """None for the default ones."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Literal
 
+from pydantic_core import to_jsonable_python
+
 from app.ai.instrumentation.settings import InstrumentationSettings
 from app.ai.messages import (
     AudioUrl,
@@ -89,7 +91,7 @@ class MessageFormat:
             case UserPromptPart():
                 return self._user_contents(part.content)
             case ToolReturnPart():
-                return [self._tool_result(part.tool_name, part.tool_call_id, part.model_response_str())]
+                return [self._tool_result(part.tool_name, part.tool_call_id, part.content)]
             case RetryPromptPart(tool_name=str(name)):
                 return [self._tool_result(name, part.tool_call_id, part.model_response())]
             case RetryPromptPart():
@@ -124,7 +126,7 @@ class MessageFormat:
                 case ToolCallPart() | NativeToolCallPart():
                     yield self._tool_call(part)
                 case NativeToolReturnPart():
-                    result = self._tool_result(part.tool_name, part.tool_call_id, part.model_response_str())
+                    result = self._tool_result(part.tool_name, part.tool_call_id, part.content)
                     yield {**result, "builtin": True}
                 case FilePart():
                     yield self._binary(part.content)
@@ -139,8 +141,9 @@ class MessageFormat:
         arguments = self._content("arguments", part.args) if part.args is not None else {}
         return {"type": "tool_call", "id": part.tool_call_id, "name": part.tool_name, **native, **arguments}
 
-    def _tool_result(self, name: str, call_id: str, result: str) -> Json:
-        return {"type": "tool_call_response", "id": call_id, "name": name, **self._content("result", result)}
+    def _tool_result(self, name: str, call_id: str, result: Any) -> Json:
+        told = to_jsonable_python(result, serialize_unknown=True, bytes_mode="base64")
+        return {"type": "tool_call_response", "id": call_id, "name": name, **self._content("result", told)}
 
     def _url(self, file: ImageUrl | AudioUrl | VideoUrl | DocumentUrl) -> Json:
         if self.settings.version < _STANDARD_FILES:

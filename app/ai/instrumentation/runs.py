@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry import baggage, context
 
+from app.ai.instrumentation.events import events_attribute
 from app.ai.instrumentation.messages import MessageFormat
 from app.ai.instrumentation.settings import BAGGAGE, InstrumentationSettings, as_attribute, schema_attribute
 from app.ai.messages import ModelRequest
@@ -64,10 +65,13 @@ def _description(run: AgentRun[Any, Any]) -> str | None:
 def _describe(span: Span, run: AgentRun[Any, Any], settings: InstrumentationSettings, history: int) -> None:
     state = run.ctx.state
     told = MessageFormat(settings)
-    attributes: dict[str, AttributeValue] = {
-        "pydantic_ai.all_messages": as_attribute(told.messages(state.message_history)),
-        **_usage(run, settings),
-    }
+    arrays, objects = ["pydantic_ai.all_messages"], ["final_result"]
+    attributes: dict[str, AttributeValue] = _usage(run, settings)
+    if settings.version == 1:
+        arrays = ["all_messages_events"]
+        attributes["all_messages_events"] = events_attribute(settings.messages_to_otel_events(state.message_history))
+    else:
+        attributes["pydantic_ai.all_messages"] = as_attribute(told.messages(state.message_history))
     if history:
         attributes["pydantic_ai.new_message_index"] = history
     instructions = _instructions(run)
@@ -75,11 +79,13 @@ def _describe(span: Span, run: AgentRun[Any, Any], settings: InstrumentationSett
         attributes["pydantic_ai.variable_instructions"] = True
     if newest := next(reversed(instructions), None):
         attributes["gen_ai.system_instructions"] = as_attribute(told.instructions(newest))
+        arrays.append("gen_ai.system_instructions")
     if run.result is not None and settings.include_content:
         attributes["final_result"] = as_attribute(run.result.output)
     if state.metadata:
         attributes["metadata"] = as_attribute(state.metadata)
-    span.set_attributes({**attributes, "logfire.json_schema": schema_attribute(attributes)})
+    schema = schema_attribute(arrays=arrays, objects=objects, plain=["metadata"] if state.metadata else [])
+    span.set_attributes({**attributes, "logfire.json_schema": schema})
 
 
 def _instructions(run: AgentRun[Any, Any]) -> dict[str | None, None]:

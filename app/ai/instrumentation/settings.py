@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final, Literal
+import warnings
+from collections.abc import Iterable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from opentelemetry import baggage
+from opentelemetry._logs import Logger, LogRecord, get_logger_provider
 from opentelemetry.metrics import MeterProvider, get_meter_provider
 from opentelemetry.trace import TracerProvider, get_tracer_provider
 from pydantic_core import to_jsonable_python
@@ -16,6 +20,9 @@ from app.ai.run_context import DEFAULT_INSTRUMENTATION_VERSION
 
 if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
+
+    from app.ai.messages import ModelMessage
+    from app.ai.models import ModelRequestParameters
 
 InstrumentationVersion = Literal[1, 2, 3, 4, 5]
 
@@ -29,8 +36,8 @@ _TOKEN_BUCKETS: Final = tuple(4**exponent for exponent in range(14))
 class InstrumentationSettings:
     """Which spans and metrics are made, and what they may contain.
 
-    Version 2 has messages as attributes of spans, 3 adds thinking and new names of spans, 4 the conventions for
-    images and other files, 5 leaves the status of a deferred tool call alone.
+    Version 1 has messages as events, 2 as attributes of spans, 3 adds thinking and new names of spans, 4 the
+    conventions for images and other files, 5 leaves the status of a deferred tool call alone.
     """
 
     def __init__(
@@ -47,27 +54,53 @@ class InstrumentationSettings:
     ):
         """Providers default to those that the program set globally. Without content, the structure stays.
 
-        `event_mode` and `logger_provider` belong to version 1, whose events are no more: `UserError`.
+        `event_mode` and `logger_provider` say where the events of version 1 go, with a warning for other versions.
         """
-        if version not in (2, 3, 4, 5):
-            raise UserError(f"There is no instrumentation version {version} here; use 2, 3, 4 or 5")
-        if event_mode == "logs" or logger_provider is not None:
-            raise UserError("Events as logs belong to instrumentation version 1; from 2 on messages are attributes")
+        if version not in get_args(InstrumentationVersion):
+            raise UserError(f"There is no instrumentation version {version}; use 1, 2, 3, 4 or 5")
+        if event_mode == "logs" and version != 1:
+            warnings.warn(
+                "Events as logs belong to instrumentation version 1, which is used now; "
+                "from 2 on messages are attributes",
+                stacklevel=2,
+            )
+            version = 1
         self.include_binary_content = include_binary_content
         self.include_content = include_content
         self.version: InstrumentationVersion = version
         self.use_aggregated_usage_attribute_names = use_aggregated_usage_attribute_names
+        self.event_mode: Literal["attributes", "logs"] = event_mode
+        self._logger_provider = logger_provider
         self.tracer = (tracer_provider or get_tracer_provider()).get_tracer(SCOPE)
-        self.tokens_histogram = (
-            (meter_provider or get_meter_provider())
-            .get_meter(SCOPE)
-            .create_histogram(
-                "gen_ai.client.token.usage",
-                unit="{token}",
-                description="Tokens used by requests to models",
-                explicit_bucket_boundaries_advisory=_TOKEN_BUCKETS,
-            )
+        meter = (meter_provider or get_meter_provider()).get_meter(SCOPE)
+        self.tokens_histogram = meter.create_histogram(
+            "gen_ai.client.token.usage",
+            unit="{token}",
+            description="Tokens used by requests to models",
+            explicit_bucket_boundaries_advisory=_TOKEN_BUCKETS,
         )
+        self.cost_histogram = meter.create_histogram(
+            "operation.cost", unit="{USD}", description="What requests to models cost"
+        )
+
+    @cached_property
+    def logger(self) -> Logger:
+        """Where the events of version 1 go in the mode `logs`."""
+        return (self._logger_provider or get_logger_provider()).get_logger(SCOPE)
+
+    def messages_to_otel_events(
+        self, messages: list[ModelMessage], parameters: ModelRequestParameters | None = None
+    ) -> list[LogRecord]:
+        """Messages as the events of version 1."""
+        from app.ai.instrumentation.events import events_of  # nobody needs them in other versions
+
+        return events_of(messages, self, parameters)
+
+    def messages_to_otel_messages(self, messages: list[ModelMessage]) -> list[dict[str, Any]]:
+        """Messages as the attributes of later versions have them."""
+        from app.ai.instrumentation.messages import MessageFormat  # knows of these settings
+
+        return MessageFormat(self).messages(messages)
 
 
 def as_attribute(value: Any) -> str:
@@ -83,13 +116,9 @@ def attributes_of_run() -> dict[str, AttributeValue]:
     return {key: value for key, value in found.items() if isinstance(value, str | int)}
 
 
-def schema_attribute(attributes: dict[str, AttributeValue]) -> str:
-    """Tells Logfire which of the attributes are JSON."""
-    parsed = {key: {"type": _json_type(value)} for key, value in attributes.items() if _json_type(value)}
-    return json.dumps({"type": "object", "properties": parsed})
-
-
-def _json_type(value: AttributeValue) -> str | None:
-    if not isinstance(value, str):
-        return None
-    return {"{": "object", "[": "array"}.get(value[:1])
+def schema_attribute(*, arrays: Iterable[str] = (), objects: Iterable[str] = (), plain: Iterable[str] = ()) -> str:
+    """Tells Logfire which attributes are JSON."""
+    properties: dict[str, Any] = {name: {"type": "array"} for name in arrays}
+    properties |= {name: {"type": "object"} for name in objects}
+    properties |= {name: {} for name in plain}
+    return json.dumps({"type": "object", "properties": properties})

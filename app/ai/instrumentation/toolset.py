@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 from opentelemetry.trace import Span, StatusCode
 
@@ -35,53 +37,75 @@ class InstrumentedToolset(WrapperToolset[Any]):
     async def call_tool(
         self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]
     ) -> Any:
-        new = self.settings.version >= _NEW_NAMES
-        attributes = self._attributes(name, tool_args, ctx)
-        with self.settings.tracer.start_as_current_span(
-            f"execute_tool {name}" if new else "running tool",
-            attributes=attributes,
-            record_exception=False,
-            set_status_on_exception=False,
-        ) as span:
-            try:
-                result = await self.wrapped.call_tool(name, tool_args, ctx, tool)
-            except (CallDeferred, ApprovalRequired) as deferral:
-                self._tell_deferral(span, deferral)
-                raise
-            except ModelRetry as retry:
-                self._tell_result(span, RetryPromptPart(retry.message, tool_name=name).model_response())
-                _tell_error(span, retry)
-                raise
-            except BaseException as error:
-                _tell_error(span, error)
-                raise
-            self._tell_result(span, _value_of(result))
-            return result
+        call = partial(self.wrapped.call_tool, name, tool_args, ctx, tool)
+        return await in_tool_span(self.settings, "tool", name, tool_args, ctx.tool_call_id, call)
 
-    def _attributes(self, name: str, args: dict[str, Any], ctx: RunContext[Any]) -> dict[str, AttributeValue]:
-        new = self.settings.version >= _NEW_NAMES
+
+async def in_tool_span(
+    settings: InstrumentationSettings,
+    what: Literal["tool", "output function"],
+    name: str,
+    args: Any,
+    call_id: str | None,
+    call: Callable[[], Awaitable[Any]],
+) -> Any:
+    """Call a tool or an output function inside a span of its own."""
+    told = _ToolSpan(settings, what, name)
+    with settings.tracer.start_as_current_span(
+        f"execute_tool {name}" if settings.version >= _NEW_NAMES else f"running {what}",
+        attributes=told.attributes(args, call_id),
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as span:
+        try:
+            result = await call()
+        except (CallDeferred, ApprovalRequired) as deferral:
+            told.tell_deferral(span, deferral)
+            raise
+        except ModelRetry as retry:
+            told.tell_result(span, RetryPromptPart(retry.message, tool_name=name).model_response())
+            _tell_error(span, retry)
+            raise
+        except BaseException as error:
+            _tell_error(span, error)
+            raise
+        told.tell_result(span, _value_of(result))
+        return result
+
+
+@dataclass
+class _ToolSpan:
+    settings: InstrumentationSettings
+    what: str
+    name: str
+
+    def attributes(self, args: Any, call_id: str | None) -> dict[str, AttributeValue]:
         attributes: dict[str, AttributeValue] = {
             **attributes_of_run(),
             "gen_ai.operation.name": "execute_tool",
-            "gen_ai.tool.name": name,
-            "gen_ai.tool.call.id": ctx.tool_call_id or "",
-            "logfire.msg": f"running tool: {name}",
+            "gen_ai.tool.name": self.name,
+            "logfire.msg": f"running {self.what}: {self.name}",
         }
-        if not self.settings.include_content:
-            return attributes
-        attributes["gen_ai.tool.call.arguments" if new else "tool_arguments"] = as_attribute(args)
-        told = {**attributes, self._result_name: "{}"}
-        return {**attributes, "logfire.json_schema": schema_attribute(told)}
+        if call_id is not None:
+            attributes["gen_ai.tool.call.id"] = call_id
+        objects: tuple[str, ...] = ()
+        if self.settings.include_content:
+            new = self.settings.version >= _NEW_NAMES
+            arguments = "gen_ai.tool.call.arguments" if new else "tool_arguments"
+            attributes[arguments] = as_attribute(args)
+            objects = (arguments, self._result_name)
+        plain = ["gen_ai.tool.name", *(["gen_ai.tool.call.id"] if call_id is not None else [])]
+        return {**attributes, "logfire.json_schema": schema_attribute(objects=objects, plain=plain)}
 
     @property
     def _result_name(self) -> str:
         return "gen_ai.tool.call.result" if self.settings.version >= _NEW_NAMES else "tool_response"
 
-    def _tell_result(self, span: Span, result: Any) -> None:
+    def tell_result(self, span: Span, result: Any) -> None:
         if self.settings.include_content and span.is_recording():
             span.set_attribute(self._result_name, as_attribute(result))
 
-    def _tell_deferral(self, span: Span, deferral: CallDeferred | ApprovalRequired) -> None:
+    def tell_deferral(self, span: Span, deferral: CallDeferred | ApprovalRequired) -> None:
         span.set_attribute("pydantic_ai.tool.deferral.name", type(deferral).__name__)
         if deferral.metadata is not None and self.settings.include_content:
             span.set_attribute("pydantic_ai.tool.deferral.metadata", as_attribute(deferral.metadata))

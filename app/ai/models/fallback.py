@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
@@ -103,6 +104,7 @@ class FallbackModel(Model):
                 failures.append(failure)
                 continue
             if not await self._refuses(response):
+                self._tell_chosen(model, model_settings, model_request_parameters)
                 return response
             failures.append(UnexpectedModelBehavior(f"The response of {model.model_name} was refused by fallback_on"))
         raise _none_answered(failures)
@@ -129,9 +131,18 @@ class FallbackModel(Model):
                         raise
                     failures.append(failure)
                     continue
+                self._tell_chosen(model, model_settings, model_request_parameters)
                 yield stream
                 return
         raise _none_answered(failures)
+
+    def _tell_chosen(
+        self, model: Model, model_settings: ModelSettings | None, parameters: ModelRequestParameters
+    ) -> None:
+        # Without instrumentation nobody wants to know.
+        if (instrumented := sys.modules.get("app.ai.models.instrumented")) is not None:
+            _, prepared = model.prepare_request(model_settings, parameters)
+            instrumented.tell_chosen_model(self, model, prepared)
 
     async def count_tokens(
         self,

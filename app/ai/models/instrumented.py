@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from opentelemetry.trace import Span, SpanKind
+from opentelemetry.trace import Span, SpanKind, get_current_span
 
+from app.ai.instrumentation.events import choice_event, events_attribute
 from app.ai.instrumentation.messages import MessageFormat
 from app.ai.instrumentation.settings import (
     DEFAULT_INSTRUMENTATION_VERSION,
@@ -26,6 +27,7 @@ from app.ai.run_context import RunContext
 from app.ai.settings import ModelSettings
 
 if TYPE_CHECKING:
+    from genai_prices.types import PriceCalculation
     from opentelemetry.util.types import AttributeValue
 
 __all__ = (
@@ -109,11 +111,15 @@ class InstrumentedModel(WrapperModel):
                     yield request
                 finally:
                     if span.is_recording():
+                        # A model that stands for several has told by now which one it asked.
+                        told: dict[str, AttributeValue] = dict(getattr(span, "attributes", None) or {})
+                        attributes = {**attributes, **told}
+                        span.update_name(f"chat {attributes['gen_ai.request.model']}")
                         self._describe(span, attributes, messages, parameters, request.response)
         finally:
             # After the span, so that its exemplar is complete.
             if request.response is not None:
-                _count_tokens(settings, attributes, request.response)
+                _count_usage(settings, attributes, request.response)
 
     def _describe(
         self,
@@ -123,14 +129,48 @@ class InstrumentedModel(WrapperModel):
         parameters: ModelRequestParameters,
         response: ModelResponse | None,
     ) -> None:
+        if response is not None:
+            span.set_attributes(_response_attributes(self.wrapped, response))
+        if self.instrumentation_settings.version == 1:
+            content = self._events(span, started, messages, parameters, response)
+        else:
+            content = self._messages(messages, parameters, response)
+        definitions = ["gen_ai.tool.definitions"] if "gen_ai.tool.definitions" in started else []
+        schema = schema_attribute(arrays=[*content, *definitions], objects=["model_request_parameters"])
+        span.set_attributes({**content, "logfire.json_schema": schema})
+
+    def _messages(
+        self, messages: list[ModelMessage], parameters: ModelRequestParameters, response: ModelResponse | None
+    ) -> dict[str, AttributeValue]:
         told = MessageFormat(self.instrumentation_settings)
         content: dict[str, AttributeValue] = {"gen_ai.input.messages": as_attribute(told.messages(messages))}
-        if instructions := self.wrapped.get_instructions(messages, parameters):
-            content["gen_ai.system_instructions"] = as_attribute(told.instructions(instructions))
         if response is not None:
             content["gen_ai.output.messages"] = as_attribute([told.response(response)])
-            content |= _response_attributes(self.wrapped, response)
-        span.set_attributes({**content, "logfire.json_schema": schema_attribute({**started, **content})})
+        if instructions := self.wrapped.get_instructions(messages, parameters):
+            content["gen_ai.system_instructions"] = as_attribute(told.instructions(instructions))
+        return content
+
+    def _events(
+        self,
+        span: Span,
+        started: Mapping[str, AttributeValue],
+        messages: list[ModelMessage],
+        parameters: ModelRequestParameters,
+        response: ModelResponse | None,
+    ) -> dict[str, AttributeValue]:
+        settings = self.instrumentation_settings
+        events = settings.messages_to_otel_events(messages, parameters)
+        if response is not None:
+            events.append(choice_event(response, settings))
+        for event in events:
+            event.attributes = {**(event.attributes or {}), "gen_ai.system": started["gen_ai.system"]}
+        if settings.event_mode == "attributes":
+            return {"events": events_attribute(events)}
+        context = span.get_span_context()
+        for event in events:
+            event.trace_id, event.span_id, event.trace_flags = context.trace_id, context.span_id, context.trace_flags
+            settings.logger.emit(event)
+        return {}
 
 
 class _RequestSpan:
@@ -144,10 +184,7 @@ def _request_attributes(
 ) -> dict[str, AttributeValue]:
     attributes: dict[str, AttributeValue] = {
         "gen_ai.operation.name": "chat",
-        "gen_ai.provider.name": model.system,
-        "gen_ai.system": model.system,
-        "gen_ai.request.model": model.model_name,
-        **_server(model.base_url),
+        **_model_attributes(model),
         **attributes_of_run(),
         "model_request_parameters": as_attribute(parameters),
     }
@@ -168,6 +205,26 @@ def _request_attributes(
     return attributes
 
 
+def _model_attributes(model: Model) -> dict[str, AttributeValue]:
+    return {
+        "gen_ai.provider.name": model.system,
+        "gen_ai.system": model.system,
+        "gen_ai.request.model": model.model_name,
+        **_server(model.base_url),
+    }
+
+
+def tell_chosen_model(choosing: Model, chosen: Model, parameters: ModelRequestParameters) -> None:
+    """Let the span of a request to a model that stands for several tell which of them answers it."""
+    span = get_current_span()
+    told: Mapping[str, Any] = getattr(span, "attributes", None) or {}
+    if span.is_recording() and told.get("gen_ai.request.model") == choosing.model_name:
+        without_instructions = replace(parameters, instruction_parts=None)
+        span.set_attributes(
+            {**_model_attributes(chosen), "model_request_parameters": as_attribute(without_instructions)}
+        )
+
+
 def _server(base_url: str | None) -> dict[str, AttributeValue]:
     url = urlsplit(base_url or "")
     if not url.hostname:
@@ -184,10 +241,22 @@ def _response_attributes(model: Model, response: ModelResponse) -> dict[str, Att
         attributes["gen_ai.response.id"] = response.provider_response_id
     if response.finish_reason:
         attributes["gen_ai.response.finish_reasons"] = [response.finish_reason]
+    if (price := _price(response)) is not None:
+        attributes["operation.cost"] = float(price.total_price)
     return attributes
 
 
-def _count_tokens(
+def _price(response: ModelResponse) -> PriceCalculation | None:
+    """What the response cost, if its model has a known price."""
+    if not response.model_name or not response.usage.has_values():
+        return None
+    try:
+        return response.cost()
+    except (LookupError, ValueError):
+        return None
+
+
+def _count_usage(
     settings: InstrumentationSettings, request: Mapping[str, AttributeValue], response: ModelResponse
 ) -> None:
     keys = ("gen_ai.provider.name", "gen_ai.system", "gen_ai.operation.name", "gen_ai.request.model")
@@ -196,3 +265,6 @@ def _count_tokens(
     for kind, tokens in (("input", response.usage.input_tokens), ("output", response.usage.output_tokens)):
         if tokens:
             settings.tokens_histogram.record(tokens, {**labels, "gen_ai.token.type": kind})
+    if (price := _price(response)) is not None:
+        for kind, cost in (("input", price.input_price), ("output", price.output_price)):
+            settings.cost_histogram.record(float(cost), {**labels, "gen_ai.token.type": kind})
