@@ -55,7 +55,12 @@ def _merge_requests(first: ModelRequest, second: ModelRequest) -> ModelRequest |
     parts = [*first.parts, *second.parts]
     # Providers want a tool's answer right after its call.
     parts.sort(key=lambda part: not isinstance(part, ToolReturnPart | RetryPromptPart))
-    return replace(second, parts=parts, instructions=second.instructions or first.instructions)
+    return replace(
+        second,
+        parts=parts,
+        instructions=second.instructions or first.instructions,
+        timestamp=second.timestamp or first.timestamp,
+    )
 
 
 def _merge_responses(first: ModelResponse, second: ModelResponse) -> ModelResponse | None:

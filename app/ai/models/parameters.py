@@ -35,6 +35,11 @@ class ModelRequestParameters:
         return {tool.name: tool for tool in (*self.function_tools, *self.output_tools)}
 
     @property
+    def builtin_tools(self) -> list[Any]:
+        """Old name of `native_tools`."""
+        return self.native_tools
+
+    @property
     def prompted_output_instructions(self) -> str | None:
         """The instructions that ask for the output object: in prompted mode, in native mode if there is a template."""
         asks = self.output_mode in ("prompted", "native")
