@@ -15,7 +15,7 @@ SECRET_WORDS = ("authorization", "api_key", "api-key", "apikey", "password", "se
 HIDDEN = "[hidden]"
 
 # Loggers of libraries that tell at info what we tell ourselves, or every request.
-CHATTY = ("dbos", "httpx", "httpcore", "alembic", "uvicorn.access", "watchfiles")
+CHATTY = ("dbos", "httpx", "httpx2", "httpcore", "httpcore2", "mcp", "alembic", "uvicorn.access", "watchfiles")
 
 
 def set_up_logging(level: str = "info") -> None:

@@ -101,6 +101,7 @@ class DurableToolset(WrapperToolset[Any]):
             # The key is what a person needs to find out what became of the call.
             raise CallDeferred(metadata={"waiting_for": "outcome_unknown", "idempotency_key": key}) from None
         mark_step(plan.step, envelope["attempt"], replayed=not performed)
+        self._recorded(envelope)
         ctx.usage.incr(envelopes.sampled_usage(envelope))
         ctx.usage.incr(envelopes.delegated_usage(envelope))
         if (failure := failure_of(envelope)) is not None:
@@ -115,6 +116,9 @@ class DurableToolset(WrapperToolset[Any]):
     def _surroundings(self, events: StepEvents, plan: StepPlan, ctx: RunContext[Any]) -> AbstractContextManager[None]:
         """What a call finds around it."""
         return nullcontext()
+
+    def _recorded(self, envelope: Envelope) -> None:
+        """See what a call's record says, of now or of an earlier execution."""
 
     def _plan(self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]) -> StepPlan:
         args = to_json(tool_args)
@@ -138,24 +142,20 @@ class DurableToolset(WrapperToolset[Any]):
 
 @dataclass
 class DurableMCPToolset(DurableToolset):
-    """Also records the listing of a server's tools, once a run: a replay rebuilds them without asking the server."""
+    """Also records the listing of a server's tools, once a run and again when they changed: a replay asks no server."""
 
     kind = "mcp"
 
     async def get_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:
-        server = self.wrapped
-        assert isinstance(server, MCPServer)
-        label = server.id or server.label
-        if label not in self.steps.listed_tools:
-            self.steps.listed_tools[label] = await self._list(server, label, ctx)
-        definitions = _definitions.validate_python(self.steps.listed_tools[label]["result"])
-        return {definition.name: server.tool_for_tool_def(definition) for definition in definitions}
+        if self._label not in self.steps.listed_tools:
+            self.steps.listed_tools[self._label] = await self._list(self._server, self._label, ctx)
+        definitions = _definitions.validate_python(self.steps.listed_tools[self._label]["result"])
+        return {definition.name: self._server.tool_for_tool_def(definition) for definition in definitions}
 
     async def call_tool(
         self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]
     ) -> Any:
-        assert isinstance(self.wrapped, MCPServer)
-        self.steps.sampling[ctx.tool_call_id or ""] = self.wrapped.sampling
+        self.steps.sampling[ctx.tool_call_id or ""] = self._server.sampling
         return await super().call_tool(name, tool_args, ctx, tool)
 
     async def _call(self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]) -> Any:
@@ -168,10 +168,8 @@ class DurableMCPToolset(DurableToolset):
         return await _once_reachable(call)
 
     async def get_instructions(self, ctx: RunContext[Any]) -> InstructionPart | None:
-        server = self.wrapped
-        assert isinstance(server, MCPServer)
-        listed = self.steps.listed_tools.get(server.id or server.label, {})
-        text = listed.get("instructions") if server.include_instructions else None
+        listed = self.steps.listed_tools.get(self._label, {})
+        text = listed.get("instructions") if self._server.include_instructions else None
         return InstructionPart(text) if text else None
 
     @contextmanager
@@ -179,8 +177,27 @@ class DurableMCPToolset(DurableToolset):
         """What a call tells of its progress becomes events of its step, what it asks a model part of its record."""
         call = {"tool_name": plan.head["tool"], "tool_call_id": ctx.tool_call_id}
         progress = on_progress(lambda progress: events.emit("tool_progress", {**call, **asdict(progress)}))
-        with progress, hosted_by(Host(plan.repeatable, partial(envelopes.add_sampled, plan.head))):
-            yield
+        before = self._server.tool_changes
+        try:
+            with progress, hosted_by(Host(plan.repeatable, partial(envelopes.add_sampled, plan.head))):
+                yield
+        finally:
+            if self._server.tool_changes != before:
+                plan.head["tools_changed"] = True
+
+    def _recorded(self, envelope: Envelope) -> None:
+        # Whether to list anew is part of the record, so that a replay draws the same steps.
+        if envelope.get("tools_changed"):
+            self.steps.listed_tools.pop(self._label, None)
+
+    @property
+    def _server(self) -> MCPServer:
+        assert isinstance(self.wrapped, MCPServer)
+        return self.wrapped
+
+    @property
+    def _label(self) -> str:
+        return self._server.id or self._server.label
 
     async def _list(self, server: MCPServer, label: str, ctx: RunContext[Any]) -> Envelope:
         async def listing(_events: StepEvents) -> Envelope:

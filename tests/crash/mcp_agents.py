@@ -88,10 +88,22 @@ playground = os.environ.get(PLAYGROUND, "")
 everything_over_http = MCPServerStreamableHTTP(
     os.environ.get(EVERYTHING_URL, "http://127.0.0.1:1/mcp"), id="everything_http", trust_annotations=True
 )
+SECRET = "sesame-7f3a"
+"""Given to a server in every way there is."""
+growing_script = str(Path(ROOT, "tests/crash/growing_mcp_server.py"))
+growing = MCPServerStdio(
+    sys.executable, [growing_script, f"--token={SECRET}"], env={"TOKEN": SECRET}, id="growing", timeout=30
+)
+# Nobody listens there, so a run tells why it failed.
+unreachable = MCPServerStreamableHTTP(
+    f"http://ann:{SECRET}@127.0.0.1:1/mcp?key={SECRET}", headers={"Authorization": f"Bearer {SECRET}"}, id="unreachable"
+)
 curious_over_http = MCPServerStreamableHTTP(
     os.environ.get(CURIOUS_URL, "http://127.0.0.1:1/mcp"), id="curious_http", trust_annotations=True
 )
 MCP_AGENTS = {
+    "growing": agent("growing", growing),
+    "unreachable": agent("unreachable", unreachable),
     "curious": agent("curious", curious("curious")),
     "curious_old": agent("curious_old", curious("curious_old", "old")),
     "curious_http": agent("curious_http", curious_over_http),

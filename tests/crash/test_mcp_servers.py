@@ -13,6 +13,7 @@ import pytest
 
 from app.db.waits import Wait, decide
 from tests.crash.cluster import Cluster
+from tests.crash.mcp_agents import SECRET
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -110,3 +111,31 @@ async def test_the_time_server_answers_in_a_run(one: Cluster) -> None:
     now, converted = (json.loads(text) for _, text in json.loads(run["output"]))
     assert now["timezone"] == "Asia/Tokyo"
     assert "T21:00" in converted["target"]["datetime"]
+
+
+async def test_tools_that_a_call_brings_are_listed_by_another_step(one: Cluster) -> None:
+    run_id = await one.start_run("growing", script([("grow", {})], [("extra_1", {})]), crash="6:recorded")
+    # The worker dies after the second listing, so that the next one has to draw the same steps.
+    await one.workers[0].ended()
+    await one.start_worker()
+    run = await one.finished(run_id)
+    assert json.loads(run["output"]) == [["grow", "grown"], ["extra_1", "extra"]]
+    assert [row["name"] for row in await one.steps(run_id)] == [
+        "list_tools:growing",
+        "model",
+        "mcp:grow",
+        "list_tools:growing",
+        "model",
+        "mcp:extra_1",
+        "model",
+    ]
+
+
+async def test_no_secret_of_a_server_gets_into_the_database(one: Cluster) -> None:
+    assert (await one.finished(await one.start_run("growing", script([("grow", {})]))))["status"] == "succeeded"
+    assert (await one.finished(await one.start_run("unreachable", script([]))))["status"] == "failed"
+    tables = "select schemaname || '.' || tablename as name from pg_tables where schemaname in ('dbos', 'holdfast')"
+    stored = [await one.query(f"select row::text from {table['name']} as row") for table in await one.query(tables)]
+    assert "unreachable" in str(stored)
+    assert SECRET not in str(stored)
+    assert SECRET not in one.workers[0].log.read_text()

@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from app.ai.mcp.errors import MCPServerUnavailable
 from app.ai.mcp.exchange import Exchange, Means, exchange_of_request, roots_result
+from app.ai.mcp.listings import Listings
 from app.ai.mcp.logs import WANTED_LEVEL, log_message
 
 if TYPE_CHECKING:
     from mcp import Client
     from mcp.client._transport import ReadStream
-    from mcp.client.session import ClientRequestContext
+    from mcp.client.session import ClientRequestContext, IncomingMessage
     from mcp.shared.message import SessionMessage
     from mcp_types import (
         CreateMessageRequestParams,
@@ -41,6 +42,9 @@ logger = logging.getLogger(__name__)
 
 class Transport(ABC):
     """The way to a server, entered once. `gone` is set when the other end has closed it."""
+
+    served: Any = None
+    """A server of the SDK in this process, to which no way is needed."""
 
     def __init__(self) -> None:
         self.gone = asyncio.Event()
@@ -106,6 +110,7 @@ class Connection:
         self._server = server
         self._means = means or Means()
         self._exchanges: list[Exchange] = []
+        self.listings = Listings()
         self._transport = transport
         self._start_timeout = start_timeout
         self._read_timeout = read_timeout
@@ -186,19 +191,43 @@ class Connection:
 
         offers = self.offers
         client = Client(
-            self._transport,
+            self._transport.served or self._transport,
             read_timeout_seconds=self._read_timeout,
             logging_callback=self._log,
             log_level=WANTED_LEVEL,
             elicitation_callback=self._elicit if "elicitation" in offers else None,
             sampling_callback=self._sample if "sampling" in offers else None,
             list_roots_callback=self._list_roots if "roots" in offers else None,
+            message_handler=self._notice,
         )
         async with AsyncExitStack() as stack:
             async with asyncio.timeout(self._start_timeout):
                 await stack.enter_async_context(client)
+            following = asyncio.create_task(self._follow_changes(client))
+            stack.push_async_callback(_cancelled, following)
             self._ready.set_result(client)
             await self._transport.gone.wait()
+
+    async def _follow_changes(self, client: Client) -> None:
+        """Servers of protocol 2026-07-28 tell of changes only to those who listen for them."""
+        from mcp.client.subscriptions import SubscriptionLost
+        from mcp.shared.exceptions import MCPError
+        from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+        tools = client.server_capabilities.tools
+        if client.protocol_version not in MODERN_PROTOCOL_VERSIONS or tools is None or not tools.list_changed:
+            return
+        try:
+            async with client.listen(tools_list_changed=True, resources_list_changed=True) as events:
+                async for _ in events:
+                    pass  # the notification itself has come to `_notice`
+        except (MCPError, SubscriptionLost, TimeoutError) as err:
+            logger.debug("The MCP server %s tells of no changes: %s", self._server, err)
+
+    async def _notice(self, message: IncomingMessage) -> None:
+        method = getattr(message, "method", None)
+        if isinstance(method, str):
+            self.listings.notice(method)
 
     async def _log(self, params: LoggingMessageNotificationParams) -> None:
         log_message(self._server, params)
@@ -231,6 +260,11 @@ class Connection:
         words = self._transport.last_words()
         said = f". Its last words on stderr:\n{words}" if words else ""
         return MCPServerUnavailable(f"The MCP server {self._server} did not start: {reason}{said}")
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
 
 
 def _reason(err: BaseException) -> str:

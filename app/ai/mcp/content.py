@@ -43,12 +43,13 @@ def _content(block: ContentBlock) -> Any:
         case "image" | "audio":
             return BinaryContent(data=base64.b64decode(block.data), media_type=block.mime_type)
         case "resource":
-            return _resource(block.resource)
+            return resource_content(block.resource)
         case "resource_link":
             return block.model_dump(mode="json", exclude_none=True)
 
 
-def _resource(resource: TextResourceContents | BlobResourceContents) -> Any:
+def resource_content(resource: TextResourceContents | BlobResourceContents) -> str | BinaryContent:
+    """What a resource holds."""
     # Only one of the two kinds has text; asking for their classes would import the SDK.
     text: str | None = getattr(resource, "text", None)
     if text is not None:

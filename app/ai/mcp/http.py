@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class MCPServerStreamableHTTP(MCPServer):
-    """An MCP server at a URL. `headers` go with every request.
+    """An MCP server at a URL. `headers` go with every request; `auth` renews what they need, as OAuth does.
 
     `http_client` is an `httpx2.AsyncClient` of your own, which you also close; `headers` must then be its own.
     """
@@ -29,22 +29,24 @@ class MCPServerStreamableHTTP(MCPServer):
         url: str,
         *,
         headers: Mapping[str, str] | None = None,
+        auth: httpx2.Auth | None = None,
         http_client: httpx2.AsyncClient | None = None,
         **options: Unpack[ServerOptions],
     ):
         super().__init__(**options)
-        if headers and http_client is not None:
-            raise ValueError("`headers` would not be sent: set them on the `http_client`, or leave that out.")
+        if (headers or auth) and http_client is not None:
+            raise ValueError("`headers` and `auth` are not used with an `http_client`: give it its own.")
         self.url = url
         self.headers = dict(headers or {})
+        self.auth = auth
         self.http_client = http_client
 
     @property
     def target(self) -> str:
         return shown_url(self.url)
 
-    def _transport(self) -> Transport:
-        return _HTTPTransport(self.url, self.headers, self.http_client)
+    def transport(self) -> Transport:
+        return _HTTPTransport(self.url, self.headers, self.auth, self.http_client)
 
 
 def shown_url(url: str) -> str:
@@ -54,10 +56,13 @@ def shown_url(url: str) -> str:
 
 
 class _HTTPTransport(Transport):
-    def __init__(self, url: str, headers: dict[str, str], http_client: httpx2.AsyncClient | None):
+    def __init__(
+        self, url: str, headers: dict[str, str], auth: httpx2.Auth | None, http_client: httpx2.AsyncClient | None
+    ):
         super().__init__()
         self._url = url
         self._headers = headers
+        self._auth = auth
         self._http_client = http_client
         self._stack = AsyncExitStack()
 
@@ -83,5 +88,5 @@ class _HTTPTransport(Transport):
         # No read timeout: each request has its own in the session, and a server may hold a stream open for ever.
         timeout = httpx2.Timeout(30.0, read=None)
         return httpx2.AsyncClient(
-            headers=self._headers, timeout=timeout, transport=Refusals(httpx2.AsyncHTTPTransport())
+            headers=self._headers, auth=self._auth, timeout=timeout, transport=Refusals(httpx2.AsyncHTTPTransport())
         )

@@ -21,9 +21,10 @@ from app.ai.mcp.exchange import Exchange, Means, current_host
 from app.ai.mcp.policy import Policy, PolicyOptions
 from app.ai.mcp.progress import progress_callback
 from app.ai.mcp.questions import CallState, state_in
-from app.ai.mcp.requests import ToolRequest, list_tools
+from app.ai.mcp.requests import ToolRequest, list_resource_templates, list_resources, list_tools, read_resource
+from app.ai.mcp.resources import MCPError, Resource, ResourceTemplate
 from app.ai.mcp.sampling import Sampled, Sampling
-from app.ai.messages import InstructionPart
+from app.ai.messages import BinaryContent, InstructionPart
 from app.ai.run_context import RunContext
 from app.ai.tools import ToolDefinition
 from app.ai.toolsets.abstract import AbstractToolset, ToolsetInstructions, ToolsetTool
@@ -31,7 +32,7 @@ from app.ai.toolsets.abstract import AbstractToolset, ToolsetInstructions, Tools
 if TYPE_CHECKING:
     from mcp import Client
     from mcp.client.session import ElicitationFnT
-    from mcp.shared.exceptions import MCPError
+    from mcp.shared.exceptions import MCPError as SDKError
     from mcp_types import CallToolResult, CreateMessageRequestParams, Tool
 
     from app.ai.messages import ModelResponse
@@ -84,6 +85,12 @@ class ServerOptions(PolicyOptions, total=False):
     """The longest answer of the model."""
     roots: Iterable[str | Path] | None
     """Folders that the server is told it may work in."""
+    cache_tools: bool
+    """Whether the listing of tools is kept until the server says that it changed."""
+    cache_resources: bool
+    """The same for resources."""
+    cache_seconds: float
+    """How long a listing is kept at most."""
     max_retries: int
     """How often a failing call may be tried again by the model."""
     include_instructions: bool
@@ -122,6 +129,9 @@ class MCPServer(AbstractToolset[Any]):
         self.elicitation_callback = options.get("elicitation_callback")
         self.allow_sampling = options.get("allow_sampling", True)
         self.sampling_model = options.get("sampling_model")
+        self.cache_tools = options.get("cache_tools", True)
+        self.cache_resources = options.get("cache_resources", True)
+        self.cache_seconds = options.get("cache_seconds", 60.0)
         self.max_samplings = options.get("max_samplings", 5)
         self.max_sampling_tokens = options.get("max_sampling_tokens", 4096)
         roots = options.get("roots")
@@ -135,7 +145,7 @@ class MCPServer(AbstractToolset[Any]):
         """What this connects to, without secrets."""
 
     @abstractmethod
-    def _transport(self) -> Transport:
+    def transport(self) -> Transport:
         """A new way to the server."""
 
     @property
@@ -170,12 +180,60 @@ class MCPServer(AbstractToolset[Any]):
         Raises:
             MCPServerUnavailable: it could not be reached or gave no list.
         """
-        from mcp.shared.exceptions import MCPError
+        from mcp.shared.exceptions import MCPError as SDKError
 
         try:
-            return await self._request(list_tools, repeat_on=_BROKEN)
-        except MCPError as err:
+            return await self._listing("tools", list_tools, keep=self.cache_tools)
+        except SDKError as err:
             raise MCPServerUnavailable(f"The MCP server {self._name} did not list its tools: {err}") from err
+
+    @property
+    def tool_changes(self) -> int:
+        """How often the server has said, over the open connection, that its tools changed."""
+        use = self._uses.get(asyncio.get_running_loop())
+        connection = use.usable() if use else None
+        return 0 if connection is None else connection.listings.changes["tools"]
+
+    async def list_resources(self) -> list[Resource]:
+        """What the server lets its clients read.
+
+        Raises:
+            MCPError: the server answered with an error.
+            MCPServerUnavailable: it could not be reached.
+        """
+        return await self._ask(list_resources, kind="resources")
+
+    async def list_resource_templates(self) -> list[ResourceTemplate]:
+        """The kinds of addresses that the server lets its clients read. Raises as `list_resources` does."""
+        return await self._ask(list_resource_templates, kind="resource templates")
+
+    async def read_resource(self, uri: str | Resource) -> str | BinaryContent | list[str | BinaryContent]:
+        """What a resource holds; a list if it has several parts. Raises as `list_resources` does."""
+        address = uri if isinstance(uri, str) else uri.uri
+        parts = await self._ask(lambda client: read_resource(client, address))
+        return parts[0] if len(parts) == 1 else parts
+
+    async def _ask(self, ask: Callable[[Client], Awaitable[T]], *, kind: str | None = None) -> T:
+        from mcp.shared.exceptions import MCPError as SDKError
+
+        try:
+            if kind is None:
+                return await self._request(ask, repeat_on=_BROKEN)
+            return await self._listing(kind, ask, keep=self.cache_resources)
+        except SDKError as err:
+            if err.code in (REFUSED, SESSION_LOST):
+                raise MCPServerUnavailable(f"The MCP server {self._name} could not be reached: {err}") from err
+            raise MCPError.of(err) from err
+
+    async def _listing(self, kind: str, ask: Callable[[Client], Awaitable[T]], *, keep: bool) -> T:
+        async with self:
+            connection = self._connection()
+            if keep and (kept := connection.listings.get(kind)) is not None:
+                return kept
+            asked_at = connection.listings.changes[kind]
+            listing = await self._request(ask, repeat_on=_BROKEN)
+            connection.listings.keep(kind, listing, seconds=self.cache_seconds, asked_at=asked_at)
+            return listing
 
     async def direct_call_tool(
         self, name: str, args: dict[str, Any], metadata: dict[str, Any] | None = None, /
@@ -192,7 +250,7 @@ class MCPServer(AbstractToolset[Any]):
     async def _call(
         self, name: str, args: dict[str, Any], metadata: dict[str, Any] | None, exchange: Exchange
     ) -> ToolResult:
-        from mcp.shared.exceptions import MCPError
+        from mcp.shared.exceptions import MCPError as SDKError
 
         send = ToolRequest(name, args, metadata or {}, progress_callback())
 
@@ -201,7 +259,7 @@ class MCPServer(AbstractToolset[Any]):
 
         try:
             result = await self._request(ask, repeat_on=frozenset({SESSION_LOST}), exchange=exchange)
-        except MCPError as err:
+        except SDKError as err:
             failure = self._call_failure(name, err)
             if isinstance(failure, ModelRetry):
                 exchange.defer_if_asked(failure.message)
@@ -294,24 +352,24 @@ class MCPServer(AbstractToolset[Any]):
         exchange: Exchange | None = None,
     ) -> T:
         """Send over the open connection; once more over a new one after the errors in `repeat_on`."""
-        from mcp.shared.exceptions import MCPError
+        from mcp.shared.exceptions import MCPError as SDKError
 
         async with self:
             try:
                 return await self._send(send, exchange)
-            except MCPError as err:
+            except SDKError as err:
                 if err.code not in repeat_on:
                     raise
                 return await self._send(send, exchange)
 
     async def _send(self, send: Callable[[Client], Awaitable[T]], exchange: Exchange | None) -> T:
-        from mcp.shared.exceptions import MCPError
+        from mcp.shared.exceptions import MCPError as SDKError
 
         connection = self._connection()
         async with connection.client(exchange) as client:
             try:
                 return await send(client)
-            except MCPError as err:
+            except SDKError as err:
                 if err.code in _BROKEN:
                     connection.retire()
                 raise
@@ -325,13 +383,13 @@ class MCPServer(AbstractToolset[Any]):
             # What a client offers is said once, when the connection opens.
             usable.retire()
         connection = Connection(
-            self._name, self._transport(), start_timeout=self.timeout, read_timeout=self.read_timeout, means=means
+            self._name, self.transport(), start_timeout=self.timeout, read_timeout=self.read_timeout, means=means
         )
         # Retired ones stay listed until they have ended, so that leaving the server waits for them too.
         use.connections = [*(old for old in use.connections if not old.ended), connection]
         return connection
 
-    def _call_failure(self, tool: str, err: MCPError) -> Exception:
+    def _call_failure(self, tool: str, err: SDKError) -> Exception:
         if err.code in (REFUSED, SESSION_LOST):
             return MCPServerUnavailable(f"The MCP server {self._name} could not be reached: {err}")
         if err.code == REQUEST_TIMEOUT:

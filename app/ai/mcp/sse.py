@@ -35,7 +35,7 @@ class MCPServerSSE(MCPServer):
     def target(self) -> str:
         return shown_url(self.url)
 
-    def _transport(self) -> Transport:
+    def transport(self) -> Transport:
         return _SSETransport(self.url, self.headers)
 
 

@@ -60,7 +60,7 @@ class MCPServerStdio(MCPServer):
             shown.append(argument)
         return " ".join([self.command, *shown])
 
-    def _transport(self) -> Transport:
+    def transport(self) -> Transport:
         from mcp import StdioServerParameters
 
         command, *args = _mortal([self.command, *self.args])
