@@ -41,7 +41,10 @@ async def resolve(value: Any) -> Any:
 def wants_context(function: Callable[..., Any], *, other_arguments: int = 0) -> bool:
     """Whether `function` needs a context before its `other_arguments` positional ones."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    parameters = inspect.signature(function).parameters.values()
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:
+        return False  # built in, such as int: it knows nothing of contexts
     required = [parameter for parameter in parameters if parameter.default is parameter.empty]
     return sum(parameter.kind in kinds for parameter in required) > other_arguments
 

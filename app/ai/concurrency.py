@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
+from app.ai.checks import expect
 from app.ai.exceptions import ConcurrencyLimitExceeded
 
 if TYPE_CHECKING:
@@ -156,6 +157,7 @@ def normalize_to_limiter(limit: AnyConcurrencyLimit, *, name: str | None = None)
     """The limiter that keeps a limit."""
     if limit is None or isinstance(limit, AbstractConcurrencyLimiter):
         return limit
+    expect("max_concurrency", limit, "a number, a ConcurrencyLimit or a limiter", int, ConcurrencyLimit)
     return ConcurrencyLimiter.from_limit(limit, name=name)
 
 

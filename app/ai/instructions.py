@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
 
 from app.ai.callbacks import call_with_optional_context
+from app.ai.checks import expect
 from app.ai.messages import InstructionPart
 from app.ai.run_context import AgentDepsT, RunContext
 from app.ai.tools import SystemPromptFunc
@@ -33,6 +34,7 @@ class Instructions:
                 if isinstance(item, str):
                     gathered.literals.append(item)
                 elif item is not None:
+                    expect("instructions", item, "texts and functions", function=True)
                     gathered.functions.append(item)
         return gathered
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from types import NoneType, UnionType
@@ -197,6 +197,10 @@ class _Outputs:
             case _ if output is BinaryImage:
                 self.image = True
             case _:
+                if isinstance(output, str | bytes | int | float | Mapping):
+                    raise UserError(
+                        f"`output_type` takes types, functions and markers such as ToolOutput, not {output!r}"
+                    )
                 self.tools.append(ToolOutput(output))
 
     def check(self) -> None:

@@ -500,6 +500,49 @@ def test_what_an_agent_cannot_be_is_refused_at_once():
         pass
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"toolsets": [5]},
+        {"capabilities": [5]},
+        {"output_type": 5},
+        {"output_type": ["str"]},
+        {"instructions": [5]},
+        {"retries": "many"},
+        {"retries": {"tools": -1}},
+        {"model_settings": 5},
+        {"metadata": 5},
+        {"tool_timeout": -1},
+        {"max_concurrency": "many"},
+    ],
+    ids=str,
+)
+def test_an_option_that_does_not_fit_is_named(options: dict[str, Any]):
+    with pytest.raises(UserError, match=f"`{next(iter(options))}` takes"):
+        Agent("test", **options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"toolsets": [5]},
+        {"capabilities": [5]},
+        {"output_type": 5},
+        {"instructions": 5},
+        {"retries": "many"},
+        {"model_settings": 5},
+        {"metadata": 5},
+        {"usage_limits": 5},
+        {"usage": 5},
+        {"message_history": ["hello"]},
+    ],
+    ids=str,
+)
+async def test_an_option_of_a_run_that_does_not_fit_is_named(options: dict[str, Any]):
+    with pytest.raises(UserError, match=f"`{next(iter(options))}` takes"):
+        await Agent("test").run("go", **options)
+
+
 def test_tool_calls_can_be_made_one_after_another_by_the_old_name():
     with pytest.warns(DeprecationWarning, match="parallel_tool_call_execution_mode"):
         mode = Agent.sequential_tool_calls()

@@ -261,6 +261,8 @@ async def test_a_text_function_gets_the_whole_text():
     assert retry_content(script) == "say yes"
     model, _ = scripted("quiet")
     assert (await Agent(model, output_type=TextOutput(str.split)).run("go")).output == ["quiet"]
+    model, _ = scripted("5")
+    assert (await Agent(model, output_type=TextOutput(int)).run("go")).output == 5
 
 
 # JSON as text

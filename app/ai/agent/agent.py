@@ -20,9 +20,9 @@ from app.ai.agent.budgets import agent_budgets
 from app.ai.agent.capabilities import AgentCapabilities
 from app.ai.agent.old_options import (
     OldAgentOptions,
-    capabilities_of_old_options,
     checked_overrides,
     warn_of_old_options,
+    with_old_capabilities,
     with_old_retries,
 )
 from app.ai.agent.options import AgentMetadata, AgentRetries, OverrideOptions, RunOptions
@@ -31,6 +31,7 @@ from app.ai.agent.spec import AgentSpec, SpecFormat, SpecOptions
 from app.ai.agent.start import start_run
 from app.ai.capabilities import AgentCapability, CombinedCapability, Instrumentation
 from app.ai.capabilities.combined import as_capability
+from app.ai.checks import DICT_OR_FUNCTION, expect
 from app.ai.concurrency import AnyConcurrencyLimit, normalize_to_limiter
 from app.ai.event_stream import EventStreamHandler
 from app.ai.exceptions import UserError
@@ -111,8 +112,7 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
         described to a model.
         """
         warn_of_old_options(old)
-        if end_strategy not in get_args(EndStrategy):
-            raise UserError(f"Unknown end_strategy {end_strategy!r}; it is one of {get_args(EndStrategy)}")
+        _check(end_strategy, tool_timeout, {"model_settings": model_settings, "metadata": metadata})
         self._model = model if model is None or defer_model_check else infer_model(model)
         self._name = name
         self._description = description
@@ -134,11 +134,9 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
         self.system_prompt_functions: list[Callable[..., Any]] = []
         self.dynamic_prompt_functions: dict[str, Callable[..., Any]] = {}
         self.function_toolset = self.make_function_toolset(tools)
-        added = [*(capabilities or ()), *capabilities_of_old_options(old)]
-        self._capabilities = AgentCapabilities([as_capability(capability) for capability in added])
+        self._capabilities = AgentCapabilities(list(map(as_capability, with_old_capabilities(capabilities, old))))
         self.native_tools: list[AgentNativeTool[Any]] = list(old.get("builtin_tools", ()))
-        given = [*(toolsets or ()), *old.get("mcp_servers", ())]
-        self._user_toolsets = [as_toolset(toolset) for toolset in given]
+        self._user_toolsets = [as_toolset(toolset) for toolset in (*(toolsets or ()), *old.get("mcp_servers", ()))]
         self._overrides: ContextVar[OverrideOptions[Any]] = ContextVar("agent_overrides")
         # Connections belong to an event loop, and an agent defined in a module may serve several.
         self._opened: WeakKeyDictionary[AbstractEventLoop, _Opened] = WeakKeyDictionary()
@@ -442,3 +440,12 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
             return function
 
         return register if func is None else register(func)
+
+
+def _check(end_strategy: str, tool_timeout: float | None, dicts_or_functions: dict[str, Any]) -> None:
+    if end_strategy not in get_args(EndStrategy):
+        raise UserError(f"Unknown end_strategy {end_strategy!r}; it is one of {get_args(EndStrategy)}")
+    if tool_timeout is not None and tool_timeout <= 0:
+        raise UserError(f"`tool_timeout` takes seconds above 0, not {tool_timeout!r}")
+    for option, given in dicts_or_functions.items():
+        expect(option, given, DICT_OR_FUNCTION, dict, function=True, none=True)

@@ -47,8 +47,10 @@ def warn_of_old_options(options: OldAgentOptions) -> None:
         warnings.warn(f"`{name}` is deprecated, use `{_NEWER_FORMS[name]}`", DeprecationWarning, stacklevel=3)
 
 
-def with_old_retries(retries: int | AgentRetries | None, options: OldAgentOptions) -> AgentRetries:
+def with_old_retries(retries: int | AgentRetries | None, options: OldAgentOptions) -> int | AgentRetries | None:
     """The budgets by category, those given by their old names included."""
+    if not {"tool_retries", "output_retries"} & options.keys():
+        return retries
     budgets: Any = {"tools": retries, "output": retries} if isinstance(retries, int) else dict(retries or {})
     for category, name in (("tools", "tool_retries"), ("output", "output_retries")):
         if name in options:
@@ -56,16 +58,17 @@ def with_old_retries(retries: int | AgentRetries | None, options: OldAgentOption
     return budgets
 
 
-def capabilities_of_old_options(options: OldAgentOptions) -> list[AgentCapability[Any]]:
-    """What the old options say as capabilities."""
-    capabilities: list[AgentCapability[Any]] = [
-        ProcessHistory(processor) for processor in options.get("history_processors") or ()
-    ]
+def with_old_capabilities(
+    capabilities: Sequence[AgentCapability[Any]] | None, options: OldAgentOptions
+) -> list[AgentCapability[Any]]:
+    """The capabilities, and after them what the old options say as capabilities."""
+    all_of_them: list[AgentCapability[Any]] = [*(capabilities or ())]
+    all_of_them += [ProcessHistory(processor) for processor in options.get("history_processors") or ()]
     if prepare := options.get("prepare_tools"):
-        capabilities.append(PrepareTools(prepare))
+        all_of_them.append(PrepareTools(prepare))
     if prepare := options.get("prepare_output_tools"):
-        capabilities.append(PrepareOutputTools(prepare))
-    return capabilities
+        all_of_them.append(PrepareOutputTools(prepare))
+    return all_of_them
 
 
 def checked_overrides(overrides: OverrideOptions[Any]) -> OverrideOptions[Any]:

@@ -16,13 +16,14 @@ from app.ai.capabilities.hooked import with_hooks
 from app.ai.capabilities.lifecycle import TOOL_EXECUTE_HOOKS
 from app.ai.capabilities.tool_search import ToolSearch
 from app.ai.capture import take_captured_messages
+from app.ai.checks import DICT_OR_FUNCTION, expect
 from app.ai.concurrency import get_concurrency_context
 from app.ai.exceptions import UserError
 from app.ai.graph import GraphRunContext
 from app.ai.history import tidy_history
 from app.ai.ids import uuid7
 from app.ai.instructions import AgentInstructions, Instructions
-from app.ai.messages import ModelMessage, UserContent
+from app.ai.messages import ModelMessage, ModelRequest, ModelResponse, UserContent
 from app.ai.models import Model, infer_model
 from app.ai.native_tools import ToolSearchTool
 from app.ai.output import OutputSpec
@@ -111,11 +112,16 @@ def _observed(run: AgentRun[Any, Any], settings: InstrumentationSettings | None)
 def _check_options(options: RunOptions[Any]) -> None:
     if unknown := sorted(options.keys() - RunOptions.__annotations__.keys()):
         raise TypeError(f"a run has no option {', '.join(map(repr, unknown))}")
+    expect("usage_limits", options.get("usage_limits"), "UsageLimits", UsageLimits, none=True)
+    expect("usage", options.get("usage"), "a RunUsage", RunUsage, none=True)
 
 
 def _state(steps: Steps, options: RunOptions[Any]) -> GraphAgentState:
+    history = list(options.get("message_history") or ())
+    for message in history:
+        expect("message_history", message, "messages", ModelRequest, ModelResponse)
     messages = take_captured_messages()
-    messages.extend(tidy_history(list(options.get("message_history") or ())))
+    messages.extend(tidy_history(history))
     return GraphAgentState(
         run_id=steps.run_id or str(uuid7()),
         conversation_id=_conversation_id(options.get("conversation_id"), messages),
@@ -212,6 +218,7 @@ def _settings_layers(
     else:
         layers = [agent.model_settings, *added, options.get("model_settings")]
     for layer in layers:
+        expect("model_settings", layer, DICT_OR_FUNCTION, dict, function=True, none=True)
         choice: ToolChoice = None if layer is None or callable(layer) else layer.get("tool_choice")
         if choice == "required" or isinstance(choice, list):
             raise UserError(
@@ -248,13 +255,15 @@ async def _metadata(agent: Agent[Any, Any], run: RunState, options: RunOptions[A
     merged: dict[str, Any] = {}
     ctx = build_run_context(run)
     for layer in layers:
+        expect("metadata", layer, DICT_OR_FUNCTION, dict, function=True, none=True)
         merged |= await resolve(layer(ctx)) if callable(layer) else layer or {}
     return merged or None
 
 
 async def _run_toolset(agent: Agent[Any, Any], run: RunState, options: RunOptions[Any]) -> AbstractToolset[Any]:
     steps, capability = run.deps.steps, run.deps.capability
-    extra = [] if "toolsets" in agent.overrides else [*_added_toolsets(agent, run), *(options.get("toolsets") or ())]
+    given = [as_toolset(toolset) for toolset in options.get("toolsets") or ()]
+    extra = [] if "toolsets" in agent.overrides else [*_added_toolsets(agent, run), *given]
     gone = agent.capabilities.toolsets_without(capability.capabilities)
     own = [toolset for toolset in agent.toolsets if not any(toolset is other for other in gone)]
     combined: AbstractToolset[Any] = CombinedToolset([*own, *extra])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from app.ai.callbacks import resolve
 from app.ai.capabilities.abstract import AbstractCapability, AgentCapability, CapabilityFunc
 from app.ai.capabilities.ordering import in_order
+from app.ai.checks import expect
 from app.ai.deferred import DeferredToolRequests, DeferredToolResults
 from app.ai.run_context import AgentDepsT, RunContext
 
@@ -40,6 +41,7 @@ def as_capability(capability: AgentCapability[Any]) -> AbstractCapability[Any]:
     """A capability, also of a function that chooses one."""
     if isinstance(capability, AbstractCapability):
         return cast("AbstractCapability[Any]", capability)
+    expect("capabilities", capability, "capabilities and functions that choose one", function=True)
     return DynamicCapability(capability)
 
 

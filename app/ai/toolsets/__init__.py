@@ -2,6 +2,7 @@
 
 from typing import Any, TypeAlias, cast
 
+from app.ai.checks import expect
 from app.ai.run_context import AgentDepsT
 from app.ai.tools import ToolSelector
 from app.ai.toolsets.abstract import AbstractToolset, SchemaValidatorProt, ToolsetTool
@@ -25,7 +26,10 @@ AgentToolset: TypeAlias = AbstractToolset[AgentDepsT] | ToolsetFunc[AgentDepsT]
 
 def as_toolset(toolset: AgentToolset[Any]) -> AbstractToolset[Any]:
     """A toolset, also of a function that chooses one."""
-    return cast("AbstractToolset[Any]", toolset) if isinstance(toolset, AbstractToolset) else DynamicToolset(toolset)
+    if isinstance(toolset, AbstractToolset):
+        return cast("AbstractToolset[Any]", toolset)
+    expect("toolsets", toolset, "toolsets and functions that choose one", function=True)
+    return DynamicToolset(toolset)
 
 
 __all__ = (
