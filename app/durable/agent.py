@@ -26,12 +26,12 @@ from contextlib import (
 )
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Literal, NoReturn, TypeAlias, overload
+from typing import Any, Literal, NoReturn, TypeAlias
 
 from dbos import DBOS, DBOSConfiguredInstance
 from typing_extensions import Unpack
 
-from app.ai.agent import AbstractAgent, OverrideOptions, RunOptions, RunOutputDataT, WrapperAgent
+from app.ai.agent import AbstractAgent, OverrideOptions, RunOptions, WrapperAgent
 from app.ai.event_stream import EventStreamHandler
 from app.ai.exceptions import UserError
 from app.ai.mcp import MCPServer
@@ -40,7 +40,7 @@ from app.ai.output import OutputDataT, OutputSpec
 from app.ai.result import StreamedRunResult
 from app.ai.run import AgentRun, AgentRunResult
 from app.ai.run_context import AgentDepsT, RunContext
-from app.ai.steps import Steps, use_steps
+from app.ai.steps import Steps, current_steps, use_steps
 from app.ai.toolsets import AbstractToolset
 from app.durable import agent_records, names
 from app.durable.agent_mcp import DBOSMCPServer
@@ -113,32 +113,12 @@ class DBOSAgent(WrapperAgent[AgentDepsT, OutputDataT], DBOSConfiguredInstance):
     def toolsets(self) -> Sequence[AbstractToolset[AgentDepsT]]:
         return self._inside.toolsets
 
-    @overload
-    async def run(
+    async def _run(
         self,
-        user_prompt: str | Sequence[UserContent] | None = None,
-        *,
-        output_type: None = None,
-        event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
-        **options: Unpack[RunOptions[AgentDepsT]],
-    ) -> AgentRunResult[OutputDataT]: ...
-    @overload
-    async def run(
-        self,
-        user_prompt: str | Sequence[UserContent] | None = None,
-        *,
-        output_type: OutputSpec[RunOutputDataT],
-        event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
-        **options: Unpack[RunOptions[AgentDepsT]],
-    ) -> AgentRunResult[RunOutputDataT]: ...
-
-    async def run(
-        self,
-        user_prompt: str | Sequence[UserContent] | None = None,
-        *,
-        output_type: OutputSpec[Any] | None = None,
-        event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
-        **options: Unpack[RunOptions[AgentDepsT]],
+        user_prompt: str | Sequence[UserContent] | None,
+        output_type: OutputSpec[Any] | None,
+        event_stream_handler: EventStreamHandler[AgentDepsT] | None,
+        options: RunOptions[AgentDepsT],
     ) -> AgentRunResult[Any]:
         """Run the agent in the workflow `<name>.run`.
 
@@ -149,34 +129,14 @@ class DBOSAgent(WrapperAgent[AgentDepsT, OutputDataT], DBOSConfiguredInstance):
             record = await self._run_workflow(call.record)
         return call.result or agent_records.read_result(record, self._output_type(output_type))
 
-    @overload
-    def run_sync(
+    def _run_sync(
         self,
-        user_prompt: str | Sequence[UserContent] | None = None,
-        *,
-        output_type: None = None,
-        event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
-        **options: Unpack[RunOptions[AgentDepsT]],
-    ) -> AgentRunResult[OutputDataT]: ...
-    @overload
-    def run_sync(
-        self,
-        user_prompt: str | Sequence[UserContent] | None = None,
-        *,
-        output_type: OutputSpec[RunOutputDataT],
-        event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
-        **options: Unpack[RunOptions[AgentDepsT]],
-    ) -> AgentRunResult[RunOutputDataT]: ...
-
-    def run_sync(
-        self,
-        user_prompt: str | Sequence[UserContent] | None = None,
-        *,
-        output_type: OutputSpec[Any] | None = None,
-        event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
-        **options: Unpack[RunOptions[AgentDepsT]],
+        user_prompt: str | Sequence[UserContent] | None,
+        output_type: OutputSpec[Any] | None,
+        event_stream_handler: EventStreamHandler[AgentDepsT] | None,
+        options: RunOptions[AgentDepsT],
     ) -> AgentRunResult[Any]:
-        """`run` without async, in the workflow `<name>.run_sync`."""
+        """The same without async, in the workflow `<name>.run_sync`."""
         with self._call(user_prompt, output_type, event_stream_handler, options) as call:
             record = self._run_sync_workflow(call.record)
         return call.result or agent_records.read_result(record, self._output_type(output_type))
@@ -330,19 +290,31 @@ class _InsideAgent(WrapperAgent[AgentDepsT, OutputDataT]):
         options["infer_name"] = False
         options.pop("model", None)
         async with AsyncExitStack() as stack:
-            # All toolsets, the agent's own function tools among them, take the place of all.
-            toolsets = self.toolsets
             settings = getattr(self.wrapped, "instrumentation", None)
             model = self._model if settings is None else self._model.instrumented(settings)
-            stack.enter_context(self.wrapped.override(model=model, toolsets=toolsets, tools=[]))
+            stack.enter_context(self.wrapped.override(model=model))
             stack.enter_context(self.parallel_tool_call_execution_mode(self._mode))
-            run = await stack.enter_async_context(self.wrapped.iter(user_prompt, output_type=output_type, **options))
+            with use_steps(_ServersAsSteps(self._recorded, current_steps.get().run_id)):
+                run = await stack.enter_async_context(
+                    self.wrapped.iter(user_prompt, output_type=output_type, **options)
+                )
             # The id of the workflow is for this run only, not for those that its tools may start.
             stack.enter_context(use_steps(Steps()))
             yield run
 
     def _recorded(self, leaf: AbstractToolset[Any]) -> AbstractToolset[Any]:
         return self._server_step(leaf) if isinstance(leaf, MCPServer) else leaf
+
+
+class _ServersAsSteps(Steps):
+    """Calls of MCP servers are steps, also of those that a capability brings for one run."""
+
+    def __init__(self, recorded: Callable[[AbstractToolset[Any]], AbstractToolset[Any]], run_id: str | None):
+        self._recorded = recorded
+        self.run_id = run_id
+
+    def wrap_toolset(self, toolset: AbstractToolset[Any]) -> AbstractToolset[Any]:
+        return toolset.visit_and_replace(self._recorded)
 
 
 def _required_name(name: str | None) -> str:

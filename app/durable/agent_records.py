@@ -12,7 +12,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
-from app.ai.agent import AbstractAgent
+from app.ai.agent import AbstractAgent, AgentSpec
 from app.ai.deferred import DeferredToolRequests, DeferredToolResults
 from app.ai.messages import ModelMessagesTypeAdapter, UserContent
 from app.ai.output_schema import output_schema
@@ -38,6 +38,8 @@ def input_record(agent: AbstractAgent[Any, Any], arguments: Mapping[str, Any]) -
     """The arguments of a run as its workflow stores them."""
     adapters = _adapters(agent)
     stored = {name: value for name, value in arguments.items() if value is not None and name not in _OF_THIS_PROCESS}
+    if isinstance(spec := stored.get("spec"), AgentSpec):
+        stored["spec"] = spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
     return {name: _dump(adapters.get(name), value) for name, value in stored.items()}
 
 

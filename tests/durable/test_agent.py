@@ -18,7 +18,9 @@ from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.ai import Agent, InstrumentationSettings, RunContext
+from app.ai import Agent, AgentSpec, InstrumentationSettings, RunContext
+from app.ai.capabilities import Hooks, Toolset
+from app.ai.deferred import DeferredToolRequests, DeferredToolResults
 from app.ai.durable_exec.dbos import DBOSAgent, StepConfig
 from app.ai.exceptions import UserError
 from app.ai.mcp import MCPServerStdio
@@ -145,6 +147,60 @@ retrying = DBOSAgent(
 tooled = DBOSAgent(Agent(TestModel(), name="facade_tooled", tools=[pause]))
 
 
+def asks_to_delete(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+    effects.append("asked")
+    if len(messages) == 1:
+        return ModelResponse(
+            [ToolCallPart("delete", {"path": "a"}, "first"), ToolCallPart("delete", {"path": "b"}, "second")]
+        )
+    return ModelResponse([TextPart(", ".join(str(part.content) for part in messages[-1].parts))])  # pyright: ignore
+
+
+deleting = DBOSAgent(
+    Agent(FunctionModel(asks_to_delete), name="facade_deleting", output_type=[str, DeferredToolRequests])
+)
+
+
+@deleting.wrapped.tool_plain(requires_approval=True)  # pyright: ignore[reportAttributeAccessIssue]
+def delete(path: str) -> str:
+    effects.append(f"deleted {path}")
+    return f"{path} is gone"
+
+
+@DBOS.workflow(name="facade.asking")
+async def asking() -> str:
+    first = await deleting.run("Tidy up")
+    assert isinstance(first.output, DeferredToolRequests)
+    await DBOS.set_event_async("open", [call.tool_call_id for call in first.output.approvals])
+    answers = await DBOS.recv_async("answers", 10)
+    second = await deleting.run(
+        message_history=first.all_messages(), deferred_tool_results=DeferredToolResults(approvals=answers)
+    )
+    assert isinstance(second.output, str)
+    return second.output
+
+
+watched: list[str] = []
+hooks = Hooks()
+
+
+@hooks.on.model_request
+async def watch(ctx: RunContext[Any], *, request_context: Any, handler: Any) -> ModelResponse:
+    watched.append(f"request {ctx.run_step}")
+    return await handler(request_context)
+
+
+@hooks.on.run
+async def watch_run(ctx: RunContext[Any], *, handler: Any) -> Any:
+    watched.append("run")
+    return await handler()
+
+
+hooked = DBOSAgent(
+    Agent(FunctionModel(asks_server), name="facade_hooked", capabilities=[hooks, Toolset(renamed)]),
+)
+
+
 @DBOS.workflow(name="facade.outer")
 async def outer() -> str:
     return (await cities.run("Which city?")).output.name
@@ -208,6 +264,39 @@ async def take_over(engine: AsyncEngine) -> None:
 async def interrupted_run(agent: DBOSAgent[Any, Any], prompt: str, **options: Any) -> None:
     with SetWorkflowID("run"), pytest.raises(Departure):
         await agent.run(prompt, **options)
+
+
+# --- capabilities, specs, people
+
+
+async def test_hooks_of_a_recovered_run_see_the_same_course_again(dbos: None, engine: AsyncEngine) -> None:
+    watched.clear()
+    await interrupted_run(hooked, "say it")
+    await take_over(engine)
+    handle = await DBOS.retrieve_workflow_async("run")
+    assert (await handle.get_result())["output"] == "echoed"
+    assert watched == ["run", "request 1", "request 2"] * 2
+    assert await steps(engine) == [
+        "facade_hooked__mcp_server__demo.get_tools",
+        "facade_hooked__model.request",
+        "facade_hooked__mcp_server__demo.call_tool",
+        "facade_hooked__mcp_server__demo.get_tools",
+        "facade_hooked__model.request",
+    ]
+
+
+async def test_the_spec_of_a_run_travels_with_it(dbos: None) -> None:
+    for spec in ({"metadata": {"team": "sky"}}, AgentSpec(metadata={"team": "sky"})):
+        assert (await cities.run("go", spec=spec)).metadata == {"team": "sky"}
+
+
+async def test_a_person_approves_calls_between_two_runs_of_a_workflow(dbos: None) -> None:
+    with SetWorkflowID("asks"):
+        handle = await DBOS.start_workflow_async(asking)
+    assert await DBOS.get_event_async("asks", "open", 10) == ["first", "second"]
+    await DBOS.send_async("asks", {"first": True, "second": False}, "answers")
+    assert await handle.get_result() == "a is gone, The tool call was denied."
+    assert effects == ["asked", "deleted a", "asked"]
 
 
 # --- runs as workflows

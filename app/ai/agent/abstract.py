@@ -166,6 +166,16 @@ class AbstractAgent(Generic[AgentDepsT, OutputDataT], ABC):
     ) -> AgentRunResult[Any]:
         """Run the agent on a prompt until it has a result."""
         self._infer_name(inspect.currentframe(), options)
+        return await self._run(user_prompt, output_type, event_stream_handler, options)
+
+    async def _run(
+        self,
+        user_prompt: str | Sequence[UserContent] | None,
+        output_type: OutputSpec[Any] | None,
+        event_stream_handler: EventStreamHandler[AgentDepsT] | None,
+        options: RunOptions[AgentDepsT],
+    ) -> AgentRunResult[Any]:
+        """What `run` does, for agents that do something else."""
         async with self.iter(user_prompt, output_type=output_type, **options) as run:
             run.ctx.deps.event_stream_handler = event_stream_handler or self.event_stream_handler
             await run.to_end()
@@ -202,6 +212,16 @@ class AbstractAgent(Generic[AgentDepsT, OutputDataT], ABC):
     ) -> AgentRunResult[Any]:
         """`run` without async. Raises `UserError` where an event loop is running already."""
         self._infer_name(inspect.currentframe(), options)
+        return self._run_sync(user_prompt, output_type, event_stream_handler, options)
+
+    def _run_sync(
+        self,
+        user_prompt: str | Sequence[UserContent] | None,
+        output_type: OutputSpec[Any] | None,
+        event_stream_handler: EventStreamHandler[AgentDepsT] | None,
+        options: RunOptions[AgentDepsT],
+    ) -> AgentRunResult[Any]:
+        """What `run_sync` does, for agents that do something else."""
         _refuse_running_loop("run_sync", "await agent.run(...)")
 
         async def run_and_close() -> AgentRunResult[Any]:
