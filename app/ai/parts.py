@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import replace
+from io import SEEK_END, StringIO
 from typing import Any
 
 from app.ai.exceptions import UnexpectedModelBehavior
@@ -37,7 +38,7 @@ class ModelResponsePartsManager:
     def __init__(self) -> None:
         self._parts: list[ModelResponsePart] = []
         # Text is joined when somebody looks: adding each piece at once copies a long answer thousands of times.
-        self._unjoined: dict[int, list[str]] = {}
+        self._unjoined: dict[int, StringIO] = {}
         self._index_of: dict[Hashable, int] = {}
         self._nameless_calls: dict[Hashable, ToolCallPartDelta] = {}
         self._splitter: ThinkingTagSplitter | None = None
@@ -73,7 +74,7 @@ class ModelResponsePartsManager:
         if provider_details or provider_name not in (None, self._parts[index].provider_name):
             self._parts[index] = delta.apply(self._join(index))
         else:
-            self._unjoined.setdefault(index, []).append(content)
+            self._join_later(index, content)
         return [PartDeltaEvent(index=index, delta=delta)]
 
     def handle_thinking_delta(
@@ -103,7 +104,7 @@ class ModelResponsePartsManager:
         if signature or provider_details or provider_name not in (None, self._parts[index].provider_name):
             self._parts[index] = delta.apply(self._join(index))
         else:
-            self._unjoined.setdefault(index, []).append(content or "")
+            self._join_later(index, content or "")
         return [PartDeltaEvent(index=index, delta=delta)]
 
     def handle_tool_call_delta(
@@ -128,8 +129,14 @@ class ModelResponsePartsManager:
         index = None if starts_anew else self._find(vendor_part_id, ToolCallPart)
         if index is None:
             return self._start_call(vendor_part_id, delta)
-        self._parts[index] = part = delta.apply(self._parts[index])
-        delta = replace(delta, tool_call_id=part.tool_call_id)
+        part = self._parts[index]
+        assert isinstance(part, ToolCallPart | NativeToolCallPart)
+        news = tool_name or provider_details or tool_call_id not in (None, part.tool_call_id)
+        if isinstance(args, str) and not (news or provider_name or isinstance(part.args, dict)):
+            self._join_later(index, args)
+        else:
+            self._parts[index] = part = delta.apply(self._join(index))
+        delta.tool_call_id = part.tool_call_id
         return [PartDeltaEvent(index=index, delta=delta)]
 
     def handle_tool_call_part(
@@ -186,9 +193,22 @@ class ModelResponsePartsManager:
 
     def _join(self, index: int) -> ModelResponsePart:
         part, pieces = self._parts[index], self._unjoined.pop(index, None)
-        if pieces and isinstance(part, TextPart | ThinkingPart):
-            part = self._parts[index] = replace(part, content=part.content + "".join(pieces))
+        if pieces is None:
+            return part
+        if isinstance(part, TextPart | ThinkingPart):
+            part = replace(part, content=part.content + pieces.getvalue())
+        elif isinstance(part, ToolCallPart | NativeToolCallPart):
+            part = replace(part, args=f"{part.args or ''}{pieces.getvalue()}")
+        self._parts[index] = part
         return part
+
+    def _join_later(self, index: int, piece: str) -> None:
+        if pieces := self._unjoined.get(index):
+            pieces.write(piece)
+        elif piece:
+            # Only one that begins with some text is a buffer; an empty one would keep every piece as an object.
+            self._unjoined[index] = StringIO(piece, newline="")
+            self._unjoined[index].seek(0, SEEK_END)
 
     def _find(self, vendor_part_id: Hashable | None, kind: type[ModelResponsePart]) -> int | None:
         if vendor_part_id is None:

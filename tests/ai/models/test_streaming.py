@@ -4,97 +4,45 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
+import tracemalloc
 from collections.abc import AsyncIterator, Callable
-from typing import Any
 
 import httpx
 import pytest
 
 from app.ai.exceptions import ModelAPIError
-from app.ai.messages import ModelRequest
+from app.ai.messages import ModelRequest, ToolCallPart
 from app.ai.models import Model, ModelRequestParameters
-from app.ai.models.anthropic import AnthropicModel
-from app.ai.models.google import GoogleModel
-from app.ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
-from app.ai.providers.anthropic import AnthropicProvider
-from app.ai.providers.google import GoogleProvider
-from app.ai.providers.openai import OpenAIProvider
 from app.ai.settings import ModelSettings
+from benchmarks.streaming import APIS, answering, anthropic, blocks, chat, chat_pieces, read
 
 MakeModel = Callable[[httpx.AsyncClient], Model]
 
 
-def chat(client: httpx.AsyncClient) -> Model:
-    return OpenAIChatModel("m", provider=OpenAIProvider(base_url="http://x", http_client=client))
-
-
-def responses(client: httpx.AsyncClient) -> Model:
-    return OpenAIResponsesModel("m", provider=OpenAIProvider(base_url="http://x", http_client=client))
-
-
-def anthropic(client: httpx.AsyncClient) -> Model:
-    return AnthropicModel("m", provider=AnthropicProvider(base_url="http://x", api_key="k", http_client=client))
-
-
-def google(client: httpx.AsyncClient) -> Model:
-    return GoogleModel("m", provider=GoogleProvider(base_url="http://x", api_key="k", http_client=client))
-
-
-def chat_pieces(count: int) -> list[Any]:
-    def piece(delta: Any, finish: str | None) -> Any:
-        return {"id": "c", "created": 1, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
-
-    return [*[piece({"content": "word "}, None)] * count, piece({}, "stop")]
-
-
-def responses_pieces(count: int) -> list[Any]:
-    delta = {"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": "word "}
-    return [*[delta] * count, {"type": "response.completed", "response": {"id": "r", "status": "completed"}}]
-
-
-def anthropic_pieces(count: int) -> list[Any]:
-    delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "word "}}
-    end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {}}
-    return [*[delta] * count, end, {"type": "message_stop"}]
-
-
-def google_pieces(count: int) -> list[Any]:
-    piece = {"candidates": [{"content": {"parts": [{"text": "word "}]}}], "usageMetadata": {"promptTokenCount": 1}}
-    return [*[piece] * count, {"candidates": [{"finishReason": "STOP"}]}]
-
-
-def answering(body: AsyncIterator[bytes]) -> httpx.AsyncClient:
-    headers = {"content-type": "text/event-stream"}
-    return httpx.AsyncClient(
-        transport=httpx.MockTransport(lambda _: httpx.Response(200, headers=headers, content=body))
-    )
-
-
-async def blocks(text: bytes, size: int = 4096) -> AsyncIterator[bytes]:
-    for start in range(0, len(text), size):
-        yield text[start : start + size]
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("make_model", "pieces"),
-    [(chat, chat_pieces), (responses, responses_pieces), (anthropic, anthropic_pieces), (google, google_pieces)],
-)
-async def test_a_very_long_answer_is_read_at_an_even_pace(make_model: MakeModel, pieces: Callable[[int], list[Any]]):
+@pytest.mark.parametrize("call", [False, True], ids=["text", "arguments"])
+@pytest.mark.parametrize("api", APIS)
+async def test_a_very_long_answer_is_read_at_an_even_pace(api: str, call: bool):
     count = 100_000
-    body = "".join(f"data: {json.dumps(piece)}\n\n" for piece in pieces(count)).encode()
-    async with answering(blocks(body)) as client:
-        model = make_model(client)
-        started = time.process_time()
-        async with model.request_stream([ModelRequest.user_text_prompt("x")], None, ModelRequestParameters()) as stream:
-            async for _ in stream:
-                pass
-        seconds = time.process_time() - started
-    assert len(stream.get().parts) == 1
-    assert stream.get().text == "word " * count
+    response, seconds, _ = await read(api, APIS[api][1](count, call=call))
+    [part] = response.parts
+    said = part.args_as_dict()["a"] if isinstance(part, ToolCallPart) else response.text
+    assert said == "word " * count
     # More than 50,000 a second on an ordinary machine; the bound leaves room for a slow one, not for copying.
     assert count / seconds > 15_000
+
+
+@pytest.mark.parametrize("call", [False, True], ids=["text", "arguments"])
+@pytest.mark.parametrize("api", APIS)
+async def test_the_memory_of_an_answer_grows_with_its_text_and_not_with_its_pieces(api: str, call: bool):
+    count = 5_000
+    pieces = APIS[api][1](count, call=call)
+    await read(api, pieces)  # what is made once
+    tracemalloc.start()
+    _, _, most = await read(api, pieces)
+    tracemalloc.stop()
+    # A piece that was kept as an object of its own would be 60 bytes.
+    assert most < 150_000 + 12 * 5 * count
 
 
 @pytest.mark.parametrize(
