@@ -7,10 +7,10 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import NoneType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, Union, cast, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Union, cast, get_origin, get_type_hints
 
 import pydantic_core
-from pydantic import TypeAdapter, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from app.ai.callbacks import call_with_optional_context, function_name
@@ -272,11 +272,10 @@ def _type_processor(type_: Any) -> ObjectProcessor:
         arguments: Any = NamedValidator(OUTPUT_KEY, adapter)
         outer_key = None
     else:
-        value: Any = Annotated[type_, WrapValidator(_or_json_string)]
-        adapter = TypeAdapter(_typed_dict("Output", {OUTPUT_KEY: value}))
+        adapter = TypeAdapter(_typed_dict("Output", {OUTPUT_KEY: type_}))
         schema = adapter.json_schema(schema_generator=GenerateToolJsonSchema)
         schema.pop("title", None)
-        arguments = adapter.validator
+        arguments = _ValidatorOfWrapped(adapter.validator)
         outer_key = OUTPUT_KEY
     return ObjectProcessor(
         name=name,
@@ -294,19 +293,51 @@ def _typed_dict(name: str, fields: dict[str, Any]) -> Any:
     return make(name, fields)
 
 
-def _or_json_string(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
-    try:
-        return handler(value)
-    except ValidationError:
-        if not isinstance(value, str):
-            raise
+@dataclass
+class _ValidatorOfWrapped:
+    """Validates `{"response": value}`, also with the value as a string of JSON.
+
+    Not a validator on the value itself: in one, pydantic knows nothing of partial values.
+    """
+
+    wrapped: Any
+
+    def validate_json(
+        self, input: str | bytes | bytearray, /, *, allow_partial: AllowPartial = False, context: Any = None
+    ) -> dict[str, Any]:
         try:
-            parsed = pydantic_core.from_json(value)
-        except ValueError:
-            parsed = value
-        if parsed == value:
-            raise
-        return handler(parsed)
+            return self.wrapped.validate_json(input, allow_partial=allow_partial, context=context)
+        except ValidationError:
+            try:
+                unpacked = _unpacked(pydantic_core.from_json(input))
+            except ValueError:
+                unpacked = None
+            if unpacked is None:
+                raise
+        return self.validate_python(unpacked, allow_partial=allow_partial, context=context)
+
+    def validate_python(
+        self, input: Any, /, *, allow_partial: AllowPartial = False, context: Any = None
+    ) -> dict[str, Any]:
+        try:
+            return self.wrapped.validate_python(input, allow_partial=allow_partial, context=context)
+        except ValidationError:
+            unpacked = _unpacked(input)
+            if unpacked is None:
+                raise
+        return self.wrapped.validate_python(unpacked, allow_partial=allow_partial, context=context)
+
+
+def _unpacked(output: Any) -> dict[str, Any] | None:
+    """The output with its value read from JSON, if it is a string that holds some other value."""
+    value = cast("dict[str, Any]", output).get(OUTPUT_KEY) if isinstance(output, dict) else None
+    if not isinstance(value, str):
+        return None
+    try:
+        parsed = pydantic_core.from_json(value)
+    except ValueError:
+        return None
+    return None if parsed == value else {OUTPUT_KEY: parsed}
 
 
 def _choice_schema(options: Mapping[str, ObjectProcessor]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
+from typing_extensions import TypedDict
 
 from app.ai import Agent, ModelRetry, RunContext, ToolOutput, UserError
 from app.ai.deferred import DeferredToolRequests
@@ -132,6 +133,24 @@ async def test_a_structured_output_is_streamed_as_far_as_it_makes_sense():
     changed = result.all_messages(output_tool_return_content="thanks")[-1]
     assert isinstance(changed, ModelRequest) and isinstance(changed.parts[0], ToolReturnPart)
     assert changed.parts[0].content == "thanks"
+
+
+async def test_a_list_is_streamed_item_by_item():
+    model = streamed(
+        {0: DeltaToolCall("final_result", '{"response": [{"name": "Ada"')},
+        {0: DeltaToolCall(json_args=', "age": 36}, {"na')},
+        {0: DeltaToolCall(json_args='me": "Bob", "age": 3')},
+        {0: DeltaToolCall(json_args="}]}")},
+    )
+    ada, bob = {"name": "Ada", "age": 36}, {"name": "Bob", "age": 3}
+    async with Agent(model, output_type=list[Record]).run_stream("go") as result:
+        outputs = [output async for output in result.stream_output(debounce_by=None)]
+    assert outputs == [[], [ada], [ada, bob], [ada, bob], [ada, bob]]
+
+
+class Record(TypedDict):
+    name: str
+    age: int
 
 
 async def test_native_json_is_streamed_too():
