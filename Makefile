@@ -22,7 +22,8 @@ run: .venv/run.stamp ## install, start a Postgres of its own unless DATABASE_URL
 PYTEST := $(BIN)/python -m pytest -q --numprocesses 3 --dist loadfile
 
 test: dev-venv ## run the tests; COVERAGE=--cov measures, with the floor of pyproject.toml, and takes half as long again
-	$(PYTEST) -m "not slow" $(COVERAGE)
+	$(PYTEST) -m "not slow and not alone" $(COVERAGE)
+	$(BIN)/python -m pytest -q -m "alone and not slow"
 
 test-slow: dev-venv ## run the tests that take more than ten seconds each
 	$(PYTEST) -m slow

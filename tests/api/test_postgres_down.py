@@ -18,6 +18,8 @@ from tests.api.conftest import Stage, make_test_app, serving, start, until
 from tests.api.relay import Relay
 from tests.api.test_events import events_of
 
+pytestmark = [pytest.mark.alone]
+
 SOME_ID = "0198c0de-0000-7000-8000-000000000000"
 REQUESTS = [
     ("POST", "/api/runs"),

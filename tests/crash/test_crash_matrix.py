@@ -11,7 +11,7 @@ from tests.crash.agents import ANSWER
 from tests.crash.cluster import Cluster, Row, until
 from tests.crash.conftest import percentile, recovery_seconds
 
-pytestmark = [pytest.mark.crash, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.crash, pytest.mark.alone, pytest.mark.timeout(120)]
 
 STEPS = {1: "list_tools", 2: "model", 3: "record", 4: "mcp", 5: "model-2"}
 """What each step of the `road` agent does, under the name of its effect where it has one."""
