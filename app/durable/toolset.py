@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.ai.exceptions import ApprovalRequired, CallDeferred, ModelRetry
 from app.ai.instrumentation.marks import mark_step
@@ -30,17 +31,21 @@ from app.ai.steps import Steps, use_steps
 from app.ai.tools import ToolDefinition
 from app.ai.toolsets import AbstractToolset, ExternalToolset, ToolsetTool, WrapperToolset
 from app.ai.usage import RunUsage
+from app.db import tool_definitions
 from app.durable import envelopes, names
 from app.durable.events import Event, StepEvents
-from app.durable.failures import OutcomeUnknown
+from app.durable.failures import OutcomeUnknown, RunError
 from app.durable.journal import Envelope, StepPlan, failure_of
-from app.durable.serializer import to_json
+from app.durable.serializer import dumps, sanitized, to_json
 from app.durable.steps import DurableSteps
 
 T = TypeVar("T")
 
 UNREACHABLE_PAUSES: Final = (0.5, 2.0)
 """Seconds between the tries to reach an MCP server."""
+
+MAX_RECORDED_DEFINITIONS: Final = 8 * 1024
+"""Characters of JSON that a listing may have to be part of each run's record."""
 
 _definitions: TypeAdapter[list[ToolDefinition]] = TypeAdapter(list[ToolDefinition])
 _call_event: TypeAdapter[FunctionToolCallEvent] = TypeAdapter(FunctionToolCallEvent)
@@ -149,7 +154,10 @@ class DurableMCPToolset(DurableToolset):
     async def get_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:
         if self._label not in self.steps.listed_tools:
             self.steps.listed_tools[self._label] = await self._list(self._server, self._label, ctx)
-        definitions = _definitions.validate_python(self.steps.listed_tools[self._label]["result"])
+        listed = self.steps.listed_tools[self._label]
+        if "definitions" in listed:
+            listed["result"] = await self._found(listed.pop("definitions"))
+        definitions = _definitions.validate_python(listed["result"])
         return {definition.name: self._server.tool_for_tool_def(definition) for definition in definitions}
 
     async def call_tool(
@@ -199,13 +207,34 @@ class DurableMCPToolset(DurableToolset):
     def _label(self) -> str:
         return self._server.id or self._server.label
 
+    @property
+    def _engine(self) -> AsyncEngine:
+        return self.steps.journal.instruments.engine
+
+    async def _kept(self, definitions: Any) -> Envelope:
+        """What the record says of the definitions: themselves, or where they are kept."""
+        as_json = dumps(sanitized(definitions)[0])
+        if len(as_json) <= MAX_RECORDED_DEFINITIONS:
+            return {"result": definitions}
+        return {"definitions": await tool_definitions.keep(self._engine, as_json)}
+
+    async def _found(self, name: str) -> Any:
+        try:
+            return await tool_definitions.find(self._engine, name)
+        except LookupError as missing:
+            message = f"The tools that {self._label!r} had are gone from holdfast.tool_definitions; start a new run."
+            raise RunError("ToolDefinitionsMissing", message) from missing
+
     async def _list(self, server: MCPServer, label: str, ctx: RunContext[Any]) -> Envelope:
         async def listing(_events: StepEvents) -> Envelope:
             # The connection that this opens also serves the calls, which can wait for somebody's answer.
             with hosted_by(Host(repeatable=True, sampled=_nothing_is_called)):
                 tools = await _once_reachable(partial(server.get_tools, ctx))
             found = [tool.tool_def for tool in tools.values()]
-            envelope: Envelope = {"outcome": "returned", "result": _definitions.dump_python(found, mode="json")}
+            envelope: Envelope = {
+                "outcome": "returned",
+                **await self._kept(_definitions.dump_python(found, mode="json")),
+            }
             if server.include_instructions:
                 envelope["instructions"] = await _once_reachable(server.server_instructions)
             return envelope

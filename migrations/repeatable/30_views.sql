@@ -7,7 +7,7 @@ select
     envelope.body ->> 'kind' as kind,
     recorded.function_name as name,
     coalesce(envelope.body -> 'request', envelope.body -> 'args') as input,
-    coalesce(envelope.body -> 'response', envelope.body -> 'result', envelope.body -> 'return') as output,
+    coalesce(envelope.body -> 'response', envelope.body -> 'result', envelope.body -> 'return', kept.definitions) as output,
     envelope.body ->> 'outcome' as outcome,
     (envelope.body -> 'error') - '$type' as error,
     coalesce((envelope.body ->> 'attempt')::integer, 1) as attempt,
@@ -31,6 +31,7 @@ select
 from dbos.operation_outputs as recorded
 join dbos.workflow_status as run on run.workflow_uuid = recorded.workflow_uuid and holdfast.is_run(run.name)
 cross join lateral (select holdfast.to_jsonb_safe(recorded.output) as body offset 0) as envelope
+left join holdfast.tool_definitions as kept on kept.hash = envelope.body ->> 'definitions'
 where recorded.serialization = 'holdfast_json_v1';
 
 create view holdfast.tool_calls as

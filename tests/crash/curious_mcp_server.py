@@ -1,6 +1,6 @@
 """An MCP server whose tools ask back. `old` makes it one of protocol 2025-11-25, which asks while the call is open.
 
-`python -m tests.crash.curious_mcp_server [old] [--http PORT]`; what the tools do leaves lines in the file of effects.
+`python -m tests.crash.curious_mcp_server [old] [wordy] [--http PORT]`; what they do is in the file of effects.
 """
 
 from __future__ import annotations
@@ -73,6 +73,9 @@ ASKS: dict[str, list[dict[str, Any]]] = {
 
 
 async def list_tools(_ctx: Any, _params: PaginatedRequestParams | None) -> ListToolsResult:
+    if "wordy" in sys.argv:
+        wordy = [tool.model_copy(update={"description": f"{tool.name}: {'word ' * 500}"}) for tool in TOOLS]
+        return ListToolsResult(tools=wordy)
     return ListToolsResult(tools=TOOLS)
 
 

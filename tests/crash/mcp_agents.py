@@ -105,6 +105,7 @@ MCP_AGENTS = {
     "growing": agent("growing", growing),
     "unreachable": agent("unreachable", unreachable),
     "curious": agent("curious", curious("curious")),
+    "wordy": agent("wordy", curious("wordy", "wordy")),
     "curious_old": agent("curious_old", curious("curious_old", "old")),
     "curious_http": agent("curious_http", curious_over_http),
     "killable": agent("killable", fragile("killable")),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import shutil
 import signal
@@ -80,9 +79,7 @@ async def tools_and_outcomes(cluster: Cluster, run_id: str) -> tuple[set[str], d
     """The names that the server listed, and what became of each call."""
     await cluster.finished(run_id)
     steps = await cluster.steps(run_id)
-    recorded = "select output from dbos.operation_outputs where workflow_uuid = :r and function_id = 1"
-    listing = json.loads((await cluster.query(recorded, r=run_id))[0]["output"])
-    listed = {definition["name"] for definition in listing["result"]}
+    listed = {definition["name"] for definition in steps[0]["output"]}
     return listed, {row["tool"]: row["outcome"] for row in steps if row["kind"] == "mcp"}
 
 

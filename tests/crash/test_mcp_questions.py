@@ -168,3 +168,24 @@ async def test_what_an_older_server_asks_a_model_is_kept_with_its_call(one: Clus
     (row,) = await one.query(recorded, r=run_id, s=step["step"])
     requests = json.loads(row["output"])["sampled"]["requests"]
     assert [request["response"]["parts"][0]["content"] for request in requests] == ["on one", "on two"]
+
+
+async def test_a_large_listing_is_stored_once_for_all_runs_and_shown_in_each(one: Cluster) -> None:
+    first = await one.start_run("wordy", script([("book", {})]))
+    wait = await waits_for(one, first)
+    # The run goes on with the listing that was stored, not with a new one.
+    await answer(one, first, wait, **SEAT)
+    assert await results(one, first) == [[{"seat": SEAT}]]
+    second = await one.start_run("wordy", script([("where", {})]))
+    await results(one, second)
+
+    for run_id in (first, second):
+        step = (await one.steps(run_id))[0]
+        assert (step["name"], step["output"][0]["name"]) == ("list_tools:wordy", "book")
+        assert step["output"][0]["description"].startswith("book: word word")
+    (kept,) = await one.query("select hash, jsonb_array_length(definitions) as tools from holdfast.tool_definitions")
+    assert kept["tools"] == 8
+    recorded = "select output from dbos.operation_outputs where function_id = 1 order by workflow_uuid"
+    for row in await one.query(recorded):
+        assert json.loads(row["output"])["definitions"] == kept["hash"]
+        assert len(row["output"]) < 500
