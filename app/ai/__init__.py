@@ -139,6 +139,9 @@ if TYPE_CHECKING:
     from app.ai.models.instrumented import (
         InstrumentationSettings,
     )
+    from app.ai.models.request_context import (
+        ModelRequestContext as ModelRequestContext,
+    )
     from app.ai.native_tools import (
         AbstractBuiltinTool,
         AbstractNativeTool,
@@ -260,6 +263,9 @@ _EXPORTS = {
     """,
     "app.ai.models.instrumented": """
         InstrumentationSettings
+    """,
+    "app.ai.models.request_context": """
+        ModelRequestContext
     """,
     "app.ai.native_tools": """
         AbstractBuiltinTool AbstractNativeTool CodeExecutionTool FileSearchTool ImageGenerationTool

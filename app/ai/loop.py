@@ -149,6 +149,8 @@ class ModelRequestNode(AgentNode[AgentDepsT, OutputDataT]):
         assert prepared.parameters is not None, "a replayed request is not sent"
         # What was prepared is in the history already while the answer is on its way.
         _keep_prepared(ctx, prepared)
+        if prepared.retry is not None:
+            return ModelResponse([])
         model = prepared.model or ctx.deps.model
         request = ModelRequestContext(
             model, list(ctx.state.message_history), prepared.model_settings, prepared.parameters
@@ -185,10 +187,12 @@ class ModelRequestNode(AgentNode[AgentDepsT, OutputDataT]):
             run_id=response.run_id or state.run_id,
             conversation_id=response.conversation_id or state.conversation_id,
         )
-        state.message_history.append(response)
-        self._count_request(ctx)
-        state.usage.incr(response.usage)
-        ctx.deps.usage_limits.check_tokens(state.usage)
+        # Hooks that want a retry before there is an answer leave an empty one, which nobody needs to see.
+        if response.parts or prepared.retry is None:
+            state.message_history.append(response)
+            self._count_request(ctx)
+            state.usage.incr(response.usage)
+            ctx.deps.usage_limits.check_tokens(state.usage)
         return CallToolsNode(response, retry=prepared.retry)
 
     def _count_request(self, ctx: RunState) -> None:

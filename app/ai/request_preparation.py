@@ -9,13 +9,14 @@ from dataclasses import replace
 from typing import Any
 
 from app.ai.callbacks import call_user_function, call_with_optional_context, function_name
-from app.ai.exceptions import SkipModelRequest, UserError
+from app.ai.exceptions import ModelRetry, SkipModelRequest, UserError
 from app.ai.history import merge_messages
 from app.ai.messages import (
     InstructionPart,
     ModelMessage,
     ModelRequest,
     ModelRequestPart,
+    ModelResponse,
     SystemPromptPart,
 )
 from app.ai.models import Model, ModelRequestParameters
@@ -58,6 +59,8 @@ async def _with_hooks(run: RunState, ctx: RunContext[Any], prepared: PreparedReq
         context = await run.deps.capability.before_model_request(ctx, context)
     except SkipModelRequest as skip:
         return replace(prepared, answer=skip.response)
+    except ModelRetry as retry:
+        return replace(prepared, answer=ModelResponse([]), retry=retry.message)
     *earlier, newest = context.messages or [None]
     if not isinstance(newest, ModelRequest):
         raise UserError("The messages that a history processor or hook gives must end in a request")

@@ -191,6 +191,22 @@ async def test_requests_are_wrapped_and_skipped():
     assert script.requests == []
 
 
+@pytest.mark.parametrize("hook", ["before_model_request", "model_request"])
+async def test_a_retry_before_there_is_an_answer_leaves_none_behind(hook: str):
+    tries: list[int] = []
+
+    async def refuse_once(ctx: RunContext[Any], request_context: Any, handler: Any = None) -> Any:
+        tries.append(1)
+        if len(tries) == 1:
+            raise ModelRetry("not yet")
+        return await handler(request_context) if handler else request_context
+
+    model, script = scripted("done")
+    result = await Agent(model, capabilities=[Hooks(**{hook: refuse_once})]).run("go")  # pyright: ignore
+    assert result.output == "done" and result.usage.requests == 1
+    assert kinds(result) == ["user-prompt", "retry-prompt", "text"] and len(script.requests) == 1
+
+
 # Tools
 
 

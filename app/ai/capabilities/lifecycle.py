@@ -16,10 +16,11 @@ from app.ai.exceptions import (
     SkipToolValidation,
     ToolRetryError,
 )
+from app.ai.messages import ModelResponse
 
 if TYPE_CHECKING:
     from app.ai.capabilities.combined import CombinedCapability
-    from app.ai.messages import ModelResponse, ToolCallPart
+    from app.ai.messages import ToolCallPart
     from app.ai.models.request_context import ModelRequestContext
     from app.ai.output import OutputContext
     from app.ai.run_context import RunContext
@@ -67,7 +68,7 @@ async def model_request(
     ask: Callable[[ModelRequestContext], Awaitable[ModelResponse]],
     answer: ModelResponse | None = None,
 ) -> tuple[ModelResponse, ModelRetry | None]:
-    """A request with the hooks around and after it. With `ModelRetry`, the response is not good enough.
+    """A request with the hooks around and after it. With `ModelRetry`, the response is not good enough, or empty.
 
     `answer` is what a hook before the request gave in the model's place.
     """
@@ -91,9 +92,7 @@ async def model_request(
         answered.append(response)
         response = await capability.after_model_request(ctx, request_context=request_context, response=response)
     except ModelRetry as retry:
-        if not answered:
-            raise
-        return answered[-1], retry
+        return answered[-1] if answered else ModelResponse([]), retry
     return response, None
 
 

@@ -1,0 +1,132 @@
+"""Tools of providers as capabilities, and the tools of ours that stand in for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from app.ai import Agent, BinaryImage, RunContext, UserError
+from app.ai.capabilities import MCP, ImageGeneration, NativeTool, WebFetch, WebSearch, XSearch
+from app.ai.messages import FilePart, ModelResponse, ToolReturnPart
+from app.ai.models.test import TestModel
+from app.ai.native_tools import (
+    CodeExecutionTool,
+    ImageGenerationTool,
+    MCPServerTool,
+    WebFetchTool,
+    WebSearchTool,
+    XSearchTool,
+)
+from app.ai.profiles import ModelProfile
+from app.ai.tools import Tool
+from app.ai.toolsets import FunctionToolset
+from tests.ai.scripted import call, scripted
+
+WITHOUT = ModelProfile(supported_native_tools=frozenset())
+
+
+def search(query: str) -> str:
+    """Search."""
+    return f"found {query}"
+
+
+def offered(script: Any) -> tuple[list[str], list[Any]]:
+    parameters = script.infos[0].model_request_parameters
+    return [tool.name for tool in parameters.function_tools], parameters.native_tools
+
+
+@pytest.mark.parametrize("local", [search, Tool(search), FunctionToolset([search])])
+async def test_a_local_tool_stands_in_where_the_model_has_no_native_one(local: Any):
+    agent: Agent[None, str] = Agent(capabilities=[WebSearch(local=local, search_context_size="high")])
+    model, script = scripted("done")
+    await agent.run("go", model=model)
+    assert offered(script) == ([], [WebSearchTool(search_context_size="high")])
+    model, script = scripted(call("search", {"query": "x"}), "done", profile=WITHOUT)
+    await agent.run("go", model=model)
+    assert offered(script) == (["search"], [])
+    part = script.last_request.parts[0]
+    assert isinstance(part, ToolReturnPart) and part.content == "found x"
+
+
+async def test_without_a_local_tool_such_a_model_is_refused():
+    with pytest.raises(UserError, match="no native tool WebFetchTool, only none; give the capability a `local` tool"):
+        await Agent(TestModel(), capabilities=[WebFetch()]).run("go")
+
+
+async def test_what_only_the_native_tool_can_keep_to_leaves_no_local_tool():
+    capability = WebSearch(local=search, allowed_domains=["example.org"])
+    assert capability.get_toolset() is None
+    with pytest.raises(UserError, match="no native tool WebSearchTool"):
+        await Agent(TestModel(), capabilities=[capability]).run("go")
+    with pytest.raises(UserError, match="cannot keep to allowed_domains"):
+        WebSearch(native=False, local=search, allowed_domains=["example.org"])
+
+
+async def test_only_the_local_tool():
+    model, script = scripted("done")
+    await Agent(model, capabilities=[WebSearch(native=False, local=search)]).run("go")
+    assert offered(script) == (["search"], [])
+    with pytest.raises(UserError, match="neither a native nor a local tool"):
+        WebSearch(native=False)
+    with pytest.raises(UserError, match="no local tool 'bing'"):
+        WebSearch(local="bing")
+
+
+async def test_a_function_chooses_a_native_tool_for_each_request():
+    def choose(ctx: RunContext[bool]) -> WebSearchTool | None:
+        return WebSearchTool(max_uses=1) if ctx.deps else None
+
+    for deps, native in ((True, [WebSearchTool(max_uses=1)]), (False, [])):
+        model, script = scripted("done")
+        await Agent(model, deps_type=bool, capabilities=[WebSearch(native=choose, local=False)]).run("go", deps=deps)
+        assert offered(script) == ([], native)
+
+
+async def test_native_tools_of_agents_and_runs_add_up_and_can_be_overridden():
+    model, script = scripted("done", "done")
+    agent = Agent(model, capabilities=[NativeTool(WebSearchTool())])
+    await agent.run("go", capabilities=[NativeTool(CodeExecutionTool())])
+    assert offered(script)[1] == [WebSearchTool(), CodeExecutionTool()]
+    with agent.override(native_tools=[WebFetchTool()]):
+        await agent.run("go")
+    assert script.infos[1].model_request_parameters.native_tools == [WebFetchTool()]
+
+
+async def test_another_model_makes_images_for_one_that_cannot():
+    image = BinaryImage(b"png", media_type="image/png")
+    painter, script = scripted(ModelResponse([FilePart(image)]), profile=ModelProfile(supports_image_output=True))
+    model, _ = scripted(call("generate_image", {"prompt": "a cat"}), "done", profile=WITHOUT)
+    result = await Agent(model, capabilities=[ImageGeneration(fallback_model=painter, quality="high")]).run("go")
+    assert result.output == "done" and script.infos[0].model_request_parameters.native_tools == [
+        ImageGenerationTool(quality="high")
+    ]
+    with pytest.raises(UserError, match="`local` or `fallback_model`, not both"):
+        ImageGeneration(fallback_model=painter, local=search)
+
+
+async def test_another_model_searches_posts_for_one_that_cannot():
+    searcher, script = scripted("three posts")
+    model, asked = scripted(call("x_search", {"query": "cats"}), "done", profile=WITHOUT)
+    await Agent(model, capabilities=[XSearch(fallback_model=searcher, allowed_x_handles=["cat"])]).run("go")
+    assert script.infos[0].model_request_parameters.native_tools == [XSearchTool(allowed_x_handles=["cat"])]
+    part = asked.last_request.parts[0]
+    assert isinstance(part, ToolReturnPart) and part.content == "three posts"
+
+
+def test_a_server_is_used_by_the_provider_or_over_a_connection_of_ours():
+    capability = MCP("https://mcp.example.org/sse", authorization_token="secret", allowed_tools=["a"])
+    assert list(capability.get_native_tools()) == [
+        MCPServerTool(
+            id="mcp.example.org-sse",
+            url="https://mcp.example.org/sse",
+            authorization_token="secret",
+            allowed_tools=["a"],
+        )
+    ]
+    toolset = capability.get_toolset()
+    assert toolset is not None
+    leaves: list[Any] = []
+    toolset.apply(leaves.append)
+    assert [type(leaf).__name__ for leaf in leaves] == ["MCPServerSSE"] and leaves[0].id == "mcp.example.org-sse"
+    assert list(MCP("https://mcp.example.org/mcp", native=False).get_native_tools()) == []
