@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
@@ -39,13 +41,14 @@ class LoopHost(Generic[T]):
 
     def __init__(self, open_context: Callable[[], AbstractAsyncContextManager[T]]):
         self._runner = own_loop()
+        self._tasks: list[asyncio.Task[None]] = []
+        # Also for whoever reads only the first items of a stream and forgets about it.
+        self._close_loop = weakref.finalize(self, _close_loop, self._runner, self._tasks)
         self._leave = asyncio.Event()
-        self._entered: asyncio.Future[T] | None = None
-        self._task: asyncio.Task[None] | None = None
         try:
             self.value = self._runner.run(self._enter(open_context))
         except BaseException:
-            self._runner.close()
+            self._close_loop()
             raise
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -58,27 +61,44 @@ class LoopHost(Generic[T]):
         try:
             self._runner.run(self._exit())
         finally:
-            self._runner.close()
+            self._close_loop()
 
     async def _enter(self, open_context: Callable[[], AbstractAsyncContextManager[T]]) -> T:
         entered: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        leave = self._leave
 
         async def hold() -> None:
             async with open_context() as value:
                 entered.set_result(value)
-                await self._leave.wait()
+                await leave.wait()
 
-        self._task = asyncio.create_task(hold())
-        await asyncio.wait({self._task, entered}, return_when=asyncio.FIRST_COMPLETED)
+        task = asyncio.create_task(hold())
+        self._tasks.append(task)
+        await asyncio.wait({task, entered}, return_when=asyncio.FIRST_COMPLETED)
         if not entered.done():
             entered.cancel()
-            await self._task
+            await task
         return entered.result()
 
     async def _exit(self) -> None:
         self._leave.set()
-        if self._task is not None:
-            await self._task
+        for task in self._tasks:
+            await task
+
+
+def _close_loop(runner: asyncio.Runner, _tasks: list[asyncio.Task[None]]) -> None:
+    """Cancel what goes on in the loop and close it, wherever the garbage collector found it.
+
+    A loop knows its tasks only weakly, so they have to be kept until then.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        runner.close()
+        return
+    closing = threading.Thread(target=runner.close)
+    closing.start()
+    closing.join()
 
 
 class StreamedRunResultSync(Generic[AgentDepsT, OutputDataT]):

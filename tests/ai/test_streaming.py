@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -396,6 +397,36 @@ def test_streams_work_without_async():
     with agent.run_stream_sync("go") as result:
         assert next(iter(result.stream_text(delta=True, debounce_by=None))) == "The "
     assert result.response.parts == [TextPart("The cat sat.")]
+
+
+def first_text_of_a_sync_stream(closed: list[str]) -> str:
+    async def endless(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str]:
+        try:
+            while True:
+                yield "more"
+        finally:
+            closed.append("model")
+
+    result = Agent(FunctionModel(stream_function=endless)).run_stream_sync("go")
+    return next(iter(result.stream_text(debounce_by=None)))
+
+
+def test_a_sync_stream_that_is_forgotten_closes_itself():
+    closed: list[str] = []
+    assert first_text_of_a_sync_stream(closed) == "more"
+    gc.collect()
+    assert closed == ["model"]
+
+
+async def test_a_sync_stream_may_be_forgotten_where_an_event_loop_is_running():
+    closed: list[str] = []
+    gc.disable()
+    try:
+        assert await asyncio.to_thread(first_text_of_a_sync_stream, closed) == "more"
+    finally:
+        gc.enable()
+    gc.collect()
+    assert closed == ["model"]
 
 
 def test_an_error_at_the_start_of_a_sync_stream_is_raised():
