@@ -139,8 +139,10 @@ class Speech:
 
     def add(self, piece: Audio | None) -> None:
         """Take a piece, or the whole, in; what is no base64 is left out."""
-        if piece and piece.data:
-            self._id = self._id or piece.id
+        if piece is None:
+            return
+        self._id = self._id or piece.id
+        if piece.data:
             with suppress(ValueError):
                 self._data += base64.b64decode(piece.data)
 
