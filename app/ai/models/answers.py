@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
@@ -16,6 +16,9 @@ from app.ai.stamps import now_utc
 
 class ProviderAnswer(BaseModel):
     """The root of every shape that a provider answers in."""
+
+    beside: ClassVar[frozenset[str]] = frozenset()
+    """The fields that stand beside the answer itself: one of an unknown shape is passed over."""
 
     error: Any = None
 
@@ -66,10 +69,21 @@ def read_answer(answer_type: type[AnswerT], text: str, model_name: str) -> Answe
             return answer
     data = read_json(text, model_name)
     try:
-        return answer_type.model_validate(data)
+        return validated(answer_type, data)
     except ValidationError as err:
         wrong = "; ".join(f"{'.'.join(map(str, item['loc'])) or 'answer'}: {item['msg']}" for item in err.errors())
         raise UnexpectedModelBehavior(f"{model_name} answered JSON of a wrong shape ({wrong})", text[:2000]) from err
+
+
+def validated(answer_type: type[AnswerT], data: dict[str, Any]) -> AnswerT:
+    """Parse an answer that is JSON already. ValidationError if more than what stands beside it has a wrong shape."""
+    try:
+        return answer_type.model_validate(data)
+    except ValidationError as err:
+        wrong = {item["loc"][0] for item in err.errors() if item["loc"]}
+        if not wrong or not wrong <= answer_type.beside:
+            raise
+        return answer_type.model_validate({key: value for key, value in data.items() if key not in wrong})
 
 
 def read_pieces(answer_type: type[AnswerT], text: str, model_name: str) -> list[AnswerT]:

@@ -268,3 +268,34 @@ async def test_a_whole_answer_has_a_deadline(api: Api[Any]):
     async with api.model_with(Answer(b"{", hold=True)) as (model, _):
         with pytest.raises(ModelAPIError, match=r"took too long|gave no answer"):
             await model.request(HELLO, ModelSettings(deadline=0.2), NOTHING)
+
+
+ODD: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
+    "chat": (
+        {"usage": [1], "system_fingerprint": 5, "service_tier": {}, "id": 7, "x_groq": "y"},
+        [{"choices": [{"index": None, "delta": {"content": "Hi"}}], "id": 7, "usage": "x"}, *NEW["chat"][1][4:]],
+    ),
+    "responses": (
+        {"usage": "many", "service_tier": 5, "id": 7},
+        [
+            {"type": "response.output_text.delta", "output_index": 0, "delta": ["odd"]},
+            {"type": "response.completed", "response": {**RESPONSES.answer, "usage": 5, "incomplete_details": "x"}},
+        ],
+    ),
+    "anthropic": (
+        {"usage": 5, "stop_details": "x", "container": [], "id": 7},
+        [{"type": "message_start", "message": {"id": 7, "usage": []}}, *NEW["anthropic"][1][5:]],
+    ),
+    "google": (
+        {"usageMetadata": 5, "responseId": 7, "modelVersion": {}},
+        [{**NEW["google"][1][1], "usageMetadata": "x"}, NEW["google"][1][2]],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", APIS)
+async def test_what_is_odd_beside_an_answer_does_not_void_it(name: str):
+    api, (beside, pieces) = APIS[name], ODD[name]
+    async with api.model_with(as_json({**api.answer, **beside}), event_stream(pieces)) as (model, _):
+        assert (await model.request(HELLO, None, NOTHING)).text == "Hi"
+        assert (await streamed(model)).text == "Hi"

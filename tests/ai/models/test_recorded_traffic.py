@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,35 +26,17 @@ from app.ai.models.openai import OpenAIChatModel
 from app.ai.output_modes import OutputObjectDefinition
 from app.ai.providers.openai import OpenAIProvider
 from app.ai.tools import ToolDefinition
+from tests.ai.models.recorded import traffic
 
-TRAFFIC = Path(os.environ.get("HOLDFAST_PROVIDER_TRAFFIC", Path(__file__).parents[4] / "shared" / "provider-traffic"))
-
-pytestmark = pytest.mark.skipif(
-    not (TRAFFIC / "replay_server.py").exists(),
-    reason=f"no recorded provider traffic at {TRAFFIC} (set HOLDFAST_PROVIDER_TRAFFIC)",
-)
+pytestmark = pytest.mark.skipif(not traffic.AVAILABLE, reason=traffic.UNAVAILABLE)
 
 CHUNKS = [1, 7, 4096]
 
 
-@pytest.fixture(scope="module")
-def replay() -> Any:
-    """The replay server's module, which lives beside the recordings."""
-    spec = importlib.util.spec_from_file_location("replay_server", TRAFFIC / "replay_server.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    # Its dataclasses look their own module up.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(__import__("sys").modules, "replay_server", module)
-        spec.loader.exec_module(module)
-        yield module
-
-
 @asynccontextmanager
-async def replayed(replay: Any, scenario: str, **options: Any) -> AsyncIterator[tuple[OpenAIChatModel, Any]]:
+async def replayed(scenario: str, **options: Any) -> AsyncIterator[tuple[OpenAIChatModel, Any]]:
     """A model that talks to a replayed scenario, and the server's journal."""
-    with replay.ReplayServer(TRAFFIC / scenario, strict_path=True, **options) as server:
+    with traffic.replay_server().ReplayServer(traffic.TRAFFIC / scenario, strict_path=True, **options) as server:
         name = server.exchanges()[0]["request"]["json"]["model"]
         async with OpenAIChatModel(name, provider=OpenAIProvider(base_url=server.base_url(), api_key="k")) as model:
             yield model, server
@@ -93,7 +72,7 @@ async def streamed(
         return stream.get(), events
 
 
-async def test_a_tool_call_and_native_output_as_openai_answered_them(replay: Any):
+async def test_a_tool_call_and_native_output_as_openai_answered_them():
     tool = ToolDefinition(name="get_user_country", parameters_json_schema=object_schema())
     schema = object_schema(city={"type": "string"}, country={"type": "string"})
     schema.pop("additionalProperties")
@@ -101,7 +80,7 @@ async def test_a_tool_call_and_native_output_as_openai_answered_them(replay: Any
         function_tools=[tool], output_mode="native", output_object=OutputObjectDefinition(schema, name="result")
     )
     question: ModelMessage = ModelRequest.user_text_prompt("What is the largest city in the user country?")
-    async with replayed(replay, "openai/openai_native_output.json") as (model, server):
+    async with replayed("openai/openai_native_output.json") as (model, server):
         first = await model.request([question], None, parameters)
         [call] = first.tool_calls
         assert (call.tool_name, call.args, first.finish_reason) == ("get_user_country", "{}", "tool_call")
@@ -121,11 +100,11 @@ async def test_a_tool_call_and_native_output_as_openai_answered_them(replay: Any
 
 
 @pytest.mark.parametrize("chunk", CHUNKS)
-async def test_a_streamed_call_and_streamed_text_as_openai_sent_them(replay: Any, chunk: int):
+async def test_a_streamed_call_and_streamed_text_as_openai_sent_them(chunk: int):
     tool = ToolDefinition(name="get_capital", parameters_json_schema=object_schema(country={"type": "string"}))
     parameters = ModelRequestParameters(function_tools=[tool])
     question: ModelMessage = ModelRequest.user_text_prompt("What is the capital of the UK? Use the tool, then answer.")
-    async with replayed(replay, "openai/run_stream_sync_streams_real_model.json", chunk=chunk) as (model, server):
+    async with replayed("openai/run_stream_sync_streams_real_model.json", chunk=chunk) as (model, server):
         first, events = await streamed(model, [question], parameters)
         [call] = first.tool_calls
         assert call.args_as_dict().keys() == {"country"}
@@ -140,9 +119,9 @@ async def test_a_streamed_call_and_streamed_text_as_openai_sent_them(replay: Any
 
 
 @pytest.mark.parametrize("chunk", CHUNKS)
-async def test_streamed_parallel_calls_as_openai_sent_them(replay: Any, chunk: int):
+async def test_streamed_parallel_calls_as_openai_sent_them(chunk: int):
     tools = [ToolDefinition(name=name) for name in ("get_country", "get_product_name", "get_weather")]
-    async with replayed(replay, "openai/multiple_agents.json", chunk=chunk) as (model, _):
+    async with replayed("openai/multiple_agents.json", chunk=chunk) as (model, _):
         await model.request(
             [ModelRequest.user_text_prompt("What is the capital of Mexico?")], None, ModelRequestParameters()
         )
@@ -160,8 +139,8 @@ async def test_streamed_parallel_calls_as_openai_sent_them(replay: Any, chunk: i
 
 
 @pytest.mark.parametrize("chunk", CHUNKS)
-async def test_streamed_thinking_as_zai_sent_it(replay: Any, chunk: int):
-    async with replayed(replay, "zai/zai_thinking_stream.json", chunk=chunk) as (model, _):
+async def test_streamed_thinking_as_zai_sent_it(chunk: int):
+    async with replayed("zai/zai_thinking_stream.json", chunk=chunk) as (model, _):
         response, events = await streamed(
             model, [ModelRequest.user_text_prompt("What is 2 + 2?")], ModelRequestParameters()
         )
@@ -173,8 +152,8 @@ async def test_streamed_thinking_as_zai_sent_it(replay: Any, chunk: int):
         assert fold(events) == response.parts
 
 
-async def test_an_error_status_as_openai_answered_it(replay: Any):
-    async with replayed(replay, "openai/openai_o1_mini_system_role_system.json") as (model, server):
+async def test_an_error_status_as_openai_answered_it():
+    async with replayed("openai/openai_o1_mini_system_role_system.json") as (model, server):
         with pytest.raises(ModelHTTPError) as caught:
             await model.request([ModelRequest.user_text_prompt("Hello")], None, ModelRequestParameters())
         assert caught.value.status_code == 400
@@ -184,16 +163,16 @@ async def test_an_error_status_as_openai_answered_it(replay: Any):
 
 
 @pytest.mark.parametrize("chunk", CHUNKS)
-async def test_an_error_in_the_middle_of_a_stream_as_groq_sent_it(replay: Any, chunk: int):
-    async with replayed(replay, "groq/tool_use_failed_error_streaming.json", chunk=chunk) as (model, _):
+async def test_an_error_in_the_middle_of_a_stream_as_groq_sent_it(chunk: int):
+    async with replayed("groq/tool_use_failed_error_streaming.json", chunk=chunk) as (model, _):
         with pytest.raises(ModelHTTPError, match="tool_use_failed"):
             await streamed(model, [ModelRequest.user_text_prompt("Call it wrongly")], ModelRequestParameters())
 
 
 @pytest.mark.parametrize("cut", [10, 700])
-async def test_a_recorded_stream_that_is_cut_off_fails(replay: Any, cut: int):
+async def test_a_recorded_stream_that_is_cut_off_fails(cut: int):
     scenario = "openai/run_stream_sync_streams_real_model.json"
-    async with replayed(replay, scenario, faults=[f"0:cut={cut}"]) as (model, _):
+    async with replayed(scenario, faults=[f"0:cut={cut}"]) as (model, _):
         with pytest.raises(ModelAPIError):
             await streamed(model, [ModelRequest.user_text_prompt("UK?")], ModelRequestParameters())
 
@@ -207,8 +186,8 @@ async def test_a_recorded_stream_that_is_cut_off_fails(replay: Any, cut: int):
         "deepseek/chat_function_calling_deepseek_deepseek-chat_can_use_tools_with_multi-turn_streaming_conversations.json",
     ],
 )
-async def test_other_servers_streams_can_be_read(replay: Any, scenario: str):
-    async with replayed(replay, scenario, chunk=7) as (model, _):
+async def test_other_servers_streams_can_be_read(scenario: str):
+    async with replayed(scenario, chunk=7) as (model, _):
         response, events = await streamed(model, [ModelRequest.user_text_prompt("Hi")], ModelRequestParameters())
         assert response.text or response.tool_calls
         assert response.usage.output_tokens > 0

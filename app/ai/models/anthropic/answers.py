@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -25,6 +25,10 @@ from app.ai.usage import RequestUsage
 
 class Message(ProviderAnswer):
     """An answer, whole or at the head of a stream."""
+
+    beside: ClassVar[frozenset[str]] = frozenset(
+        {"id", "model", "stop_sequence", "stop_details", "container", "context_management", "usage"}
+    )
 
     id: str | None = None
     model: str | None = None

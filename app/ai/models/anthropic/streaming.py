@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.ai.messages import CompactionPart, ModelResponseStreamEvent, NativeToolCallPart, ToolCallPart
-from app.ai.models.answers import read_json
+from app.ai.models.answers import read_json, validated
 from app.ai.models.anthropic.answers import Message, finish_reason_of, part_of, provider_details, usage_of
 from app.ai.models.anthropic.messages import Block
 from app.ai.models.http_stream import HTTPStreamedResponse
@@ -33,7 +33,7 @@ class AnthropicStreamedResponse(HTTPStreamedResponse):
             case "content_block_delta":
                 return self._add(event["index"], event["delta"])
             case "message_start":
-                self._note_start(Message.model_validate(event["message"]))
+                self._note_start(validated(Message, event["message"]))
             case "message_delta":
                 self._note_end(event)
             case "message_stop":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, Field
 
@@ -48,6 +48,8 @@ class Candidate(BaseModel):
 
 class Answer(ProviderAnswer):
     """An answer, or a piece of it."""
+
+    beside: ClassVar[frozenset[str]] = frozenset({"usageMetadata", "modelVersion", "responseId"})
 
     candidates: list[Candidate] | None = None
     prompt_feedback: dict[str, Any] | None = Field(None, alias="promptFeedback")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
@@ -199,7 +199,7 @@ def _thoughts(thinking: str | list[dict[str, Any]]) -> str:
 class AnyChoice(BaseModel):
     """What stands around the message of one answer, whole or in pieces."""
 
-    index: int = 0
+    index: int | None = 0
     finish_reason: str | None = None
     logprobs: Any = None
     content_filter_results: Any = None
@@ -220,6 +220,10 @@ class GroqUsage(BaseModel):
 
 class AnswerHead(ProviderAnswer):
     """What stands around an answer, whole or in pieces."""
+
+    beside: ClassVar[frozenset[str]] = frozenset(
+        {"id", "model", "usage", "x_groq", "service_tier", "system_fingerprint"}
+    )
 
     id: str | None = None
     model: str | None = None

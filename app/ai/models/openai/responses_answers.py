@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Hashable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, ClassVar, NamedTuple, TypeAlias, cast
 
 from pydantic import BaseModel, Field
 
@@ -80,6 +80,8 @@ class Incomplete(BaseModel):
 
 class Response(ProviderAnswer):
     """An answer; at the head of a stream it is still empty."""
+
+    beside: ClassVar[frozenset[str]] = frozenset({"id", "model", "usage", "service_tier", "incomplete_details"})
 
     id: str | None = None
     model: str | None = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.ai.messages import ModelResponsePart, ModelResponseStreamEvent, TextPart, ThinkingPart, ToolCallPart
-from app.ai.models.answers import error_in_answer, read_json
+from app.ai.models.answers import error_in_answer, read_json, validated
 from app.ai.models.http_stream import HTTPStreamedResponse
 from app.ai.models.openai.responses_answers import (
     RAW,
@@ -64,7 +64,7 @@ class OpenAIResponsesStreamedResponse(HTTPStreamedResponse):
             raise error_in_answer(event["response"].get("error") or "no reason given", self.requested_model)
         if kind not in (*_HEADS, *_ENDS):
             return []
-        response = Response.model_validate(event["response"])
+        response = validated(Response, event["response"])
         self._model_name = response.model or self._model_name
         self.provider_response_id = response.id or self.provider_response_id
         if response.usage:
@@ -91,7 +91,7 @@ class OpenAIResponsesStreamedResponse(HTTPStreamedResponse):
         return self._whole((index, "call"), call_of(item, self.provider))
 
     def _take_delta(self, kind: str, event: dict[str, Any]) -> list[ModelResponseStreamEvent]:
-        match kind:
+        match kind if isinstance(event.get("delta"), str) else None:
             case "response.output_text.delta":
                 return self._text((event["output_index"], ("text", event.get("content_index", 0))), event)
             case "response.reasoning_summary_text.delta":

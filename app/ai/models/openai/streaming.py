@@ -54,7 +54,7 @@ class OpenAIStreamedResponse(HTTPStreamedResponse):
         self._note(chunk)
         events: list[ModelResponseStreamEvent] = []
         for choice in chunk.choices or []:
-            if choice.index == 0:
+            if not choice.index:
                 self._anything_came = True
                 events += self._take_choice(choice)
         return events
