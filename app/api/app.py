@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -12,9 +11,9 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from app.api import agents, approvals, conversations, events, health, mcp, metrics, runs
-from app.api.problem_types import document_problems
+from app.api.openapi import complete_openapi
 from app.api.problems import add_problem_handlers
-from app.api.security import OPEN_PATHS, AccessRules, Gate
+from app.api.security import AccessRules, Gate
 from app.runs.service import RunService
 
 _NOUNS = (runs, events, approvals, conversations, agents, health, metrics)
@@ -45,7 +44,7 @@ def create_app(
     app.router.routes.append(Route(mcp.PATH, agent_tools))
     add_problem_handlers(app, allowed_methods)
     app.add_middleware(Gate, rules=rules, keys=service.keys)
-    _complete_openapi(app, needs_key=rules.api_key is not None)
+    complete_openapi(app, needs_key=rules.api_key is not None)
     return app
 
 
@@ -55,27 +54,3 @@ def allowed_methods(scope: Scope) -> list[str]:
     return sorted(
         {method for route in routes if route.matches(scope)[0] is not Match.NONE for method in route.methods or ()}
     )
-
-
-def _complete_openapi(app: FastAPI, *, needs_key: bool) -> None:
-    generate = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            app.openapi_schema = _document_keys(document_problems(generate()), needs_key=needs_key)
-        return app.openapi_schema
-
-    app.openapi = openapi
-
-
-def _document_keys(schema: dict[str, Any], *, needs_key: bool) -> dict[str, Any]:
-    """Add to an OpenAPI document how callers show who they are: by either header, or not at all if keyless."""
-    schema["components"]["securitySchemes"] = {
-        "bearer": {"type": "http", "scheme": "bearer"},
-        "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
-    }
-    schema["security"] = [{"bearer": []}, {"key": []}, *([] if needs_key else [{}])]
-    for path in OPEN_PATHS & schema["paths"].keys():
-        for operation in schema["paths"][path].values():
-            operation["security"] = []
-    return schema

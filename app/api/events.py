@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
@@ -11,6 +11,7 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from app.api.dependencies import RunId, Service
 from app.api.problem_types import problems
+from app.durable.names import STATE_EVENTS, STEP_EVENTS
 from app.runs import refusals
 from app.runs.records import Event, EventPage
 from app.runs.service import RunService
@@ -19,6 +20,19 @@ router = APIRouter(prefix="/api/runs", tags=["runs"])
 
 RECONNECT_MILLISECONDS = 1000
 _SEQ = re.compile(r"[0-9]{1,18}")
+_EVENT_SCHEMA: Final = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string", "pattern": "^[0-9]+$", "description": "The event's seq."},
+        "event": {"enum": [*STATE_EVENTS, *STEP_EVENTS], "description": "The event's type."},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": "#/components/schemas/Event"},
+        },
+        "retry": {"type": "integer", "description": "Milliseconds to wait before connecting again."},
+    },
+}
 _HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
@@ -29,7 +43,7 @@ _HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
         200: {
             "model": EventPage,
             "description": "Events above `after`: a stream that ends with the run; one page if only JSON is accepted.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {"itemSchema": _EVENT_SCHEMA}},
         },
         204: {"description": "The run is finished and has no events above `after`."},
         **problems("unknown_run", "invalid_request", "malformed_last_event_id"),
@@ -44,11 +58,11 @@ async def follow_run(
     limit: Annotated[int, Query(ge=1, le=1000, description="Events in a page of JSON.")] = 500,
     accept: Annotated[str, Header(include_in_schema=False)] = "text/event-stream",
     last_event_id: Annotated[
-        str | None, Header(description="Goes before `after`.", json_schema_extra={"pattern": f"^{_SEQ.pattern}$"})
-    ] = None,
+        str, Header(description="Goes before `after`.", json_schema_extra={"pattern": f"^({_SEQ.pattern})?$"})
+    ] = "",
 ) -> Response | EventPage:
     """Follow a run. Each event's id is its seq; reconnect with `Last-Event-ID` and nothing is lost or doubled."""
-    if last_event_id is not None:
+    if last_event_id:
         if not _SEQ.fullmatch(last_event_id):
             raise refusals.malformed_last_event_id(last_event_id)
         after = int(last_event_id)

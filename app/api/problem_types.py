@@ -127,14 +127,3 @@ def _response(status: int, found: Sequence[Problem]) -> dict[str, Any]:
     }
     headers = {"headers": _HEADERS[status]} if status in _HEADERS else {}
     return {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: content}, **headers}
-
-
-def document_problems(schema: dict[str, Any]) -> dict[str, Any]:
-    """Add the schema of problems to an OpenAPI document, and drop FastAPI's own error schemas."""
-    components = schema.setdefault("components", {}).setdefault("schemas", {})
-    for name in ("HTTPValidationError", "ValidationError"):
-        components.pop(name, None)
-    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-    components |= problem.pop("$defs")
-    components["Problem"] = problem
-    return schema

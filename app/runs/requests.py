@@ -8,11 +8,13 @@ from typing import Annotated, Any, Literal, Self, cast
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
     Tag,
     TypeAdapter,
+    WithJsonSchema,
     field_validator,
     model_validator,
     with_config,
@@ -24,10 +26,20 @@ from app.ai.messages import AudioUrl, DocumentUrl, ImageUrl, UserContent, VideoU
 from app.ai.settings import ModelSettings
 from app.ai.usage import UsageLimits
 
-MODEL_PATTERN = r"^[a-z0-9][a-z0-9_-]*:\S+$"
+MODEL_PATTERN = r"^[a-z0-9][a-z0-9_-]*:[!-~]+$"
 MAX_TIMEOUT_SECONDS = 30 * 24 * 3600
 
-Limit = Annotated[int, Field(ge=0, strict=True)] | None
+
+def _is_number(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise PydanticCustomError("int_type", "Input should be a valid integer")
+    return value
+
+
+# As JSON schema has it: 5.0 is an integer, "5" and true are none.
+_WholeNumber = BeforeValidator(_is_number)
+Limit = Annotated[int, Field(ge=0), _WholeNumber] | None
+Place = Annotated[int, Field(ge=1), _WholeNumber] | None
 
 
 class RunUsageLimits(BaseModel):
@@ -153,13 +165,28 @@ def _flat(content: dict[str, Any]) -> dict[str, Any]:
     return content
 
 
-FormContent = Annotated[dict[str, Any], AfterValidator(_flat)]
+_FLAT_SCHEMA: JsonDict = {
+    "type": "object",
+    "additionalProperties": {
+        "anyOf": [
+            {"type": ["string", "number", "boolean", "null"]},
+            {"type": "array", "items": {"type": "string"}},
+        ]
+    },
+}
+FormContent = Annotated[dict[str, Any], AfterValidator(_flat), WithJsonSchema(_FLAT_SCHEMA)]
+
+
+_CONTENT_IF_ACCEPTED: list[JsonDict] = [
+    {"properties": {"content": _NULL}},
+    {"required": ["action"], "properties": {"action": {"const": "accept"}}},
+]
 
 
 class InputAnswer(BaseModel):
     """What a person did with one question: filled in its form, declined, or dismissed it."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"anyOf": [*_CONTENT_IF_ACCEPTED]})
 
     action: Literal["accept", "decline", "cancel"]
     content: Annotated[
@@ -180,7 +207,16 @@ class InputAnswer(BaseModel):
 class AnswerInput(BaseModel):
     """Answers to what a tool call asks: one for all its questions, or one for each by name."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "oneOf": [
+                {"required": ["action"], "properties": {"action": _TEXT, "answers": _NULL}},
+                {"required": ["answers"], "properties": {"answers": {"type": "object"}, "action": _NULL}},
+            ],
+            "anyOf": [*_CONTENT_IF_ACCEPTED],
+        },
+    )
 
     action: Annotated[
         Literal["accept", "decline", "cancel"] | None, Field(description="For all questions; usually there is one.")
@@ -237,7 +273,7 @@ class StartRun(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    agent: Annotated[str, Field(description="Name of an agent: `GET /api/agents` lists them.")]
+    agent: Annotated[str, Field(min_length=1, description="Name of an agent: `GET /api/agents` lists them.")]
     prompt: Annotated[Prompt, Field(description="Text, or a list of content parts.")]
     conversation_id: Annotated[str | None, Field(description="Go on with this conversation; a new one if absent.")] = (
         None
@@ -256,8 +292,8 @@ class StartRun(BaseModel):
     on_busy: Annotated[
         Literal["reject"], Field(description="What to do while the conversation has an unfinished run.")
     ] = "reject"
-    deps: Annotated[Any, Field(description="Not supported yet.")] = None
-    output_schema: Annotated[Any, Field(description="Not supported yet.")] = None
+    deps: Annotated[Any, Field(description="Not supported yet.", json_schema_extra={"type": "null"})] = None
+    output_schema: Annotated[Any, Field(description="Not supported yet.", json_schema_extra={"type": "null"})] = None
 
     @field_validator("deps", "output_schema", mode="before")
     @classmethod
@@ -332,10 +368,12 @@ class ForkRun(BaseModel):
     )
 
     from_step: Annotated[
-        int | None, Field(ge=1, strict=True, description="This step and those after it are done anew; 1 if left out.")
+        Place,
+        Field(description="This step and those after it are done anew; 1 if left out."),
     ] = None
     from_message: Annotated[
-        int | None, Field(ge=1, strict=True, description="In place of it: the `position` of a message of the run.")
+        Place,
+        Field(description="In place of it: the `position` of a message of the run."),
     ] = None
     edits: RunEdits = Field(default_factory=RunEdits)
 
