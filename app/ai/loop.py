@@ -47,7 +47,7 @@ from app.ai.request_preparation import (
 )
 from app.ai.response_handling import read_with_handler
 from app.ai.response_output import ResponseOutput
-from app.ai.responses import content_filtered, retry_parts, text_of, token_limit_reached
+from app.ai.responses import content_filtered, native_tool_events, retry_parts, text_of, token_limit_reached
 from app.ai.result import FinalResult
 from app.ai.run_context import AgentDepsT, RunContext
 from app.ai.run_state import (
@@ -251,6 +251,8 @@ class CallToolsNode(AgentNode[AgentDepsT, OutputDataT]):
         response = self.model_response
         if self.retry is not None:
             return self._retry(ctx, *retry_parts(response, self.retry))
+        for event in native_tool_events(response):
+            await emit(event)
         if response.tool_calls:
             return await self._answer_calls(ctx, emit)
         has_content = any(not isinstance(part, ThinkingPart) for part in response.parts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any
 
 import pytest
@@ -24,6 +24,14 @@ from app.ai import (
     UsageLimitExceeded,
     UsageLimits,
 )
+from app.ai.messages import (
+    BuiltinToolCallEvent,
+    BuiltinToolResultEvent,
+    ModelMessage,
+    NativeToolCallPart,
+    NativeToolReturnPart,
+)
+from app.ai.models.function import AgentInfo, FunctionModel
 from tests.ai.scripted import call, scripted
 
 
@@ -105,6 +113,29 @@ async def test_output_calls_that_fail_or_are_skipped_are_reported_as_output_call
         ("3", None),
         ("3", "tool-return"),
     ]
+
+
+async def test_what_the_providers_own_tools_did_is_told_after_the_response_too():
+    search, found = NativeToolCallPart("search", {"q": "x"}, "n"), NativeToolReturnPart("search", "found", "n")
+
+    async def stream(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[Any]:
+        yield {0: search}
+        yield {1: found}
+        yield "It is there"
+
+    events = await all_events(Agent(FunctionModel(stream_function=stream)))
+    assert [event.event_kind for event in events] == [
+        "part_start",
+        "part_end",
+        "part_start",
+        "part_start",
+        "final_result",
+        "part_end",
+        "builtin_tool_call",
+        "builtin_tool_result",
+        "agent_run_result",
+    ]
+    assert events[-3:-1] == [BuiltinToolCallEvent(search), BuiltinToolResultEvent(found)]
 
 
 async def test_a_deferred_call_is_reported_without_result():
