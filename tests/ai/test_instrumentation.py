@@ -21,8 +21,9 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from app.ai import Agent, BinaryContent, ImageUrl, ModelRetry, RequestUsage, RunContext, TemplateStr
 from app.ai.capabilities import Instrumentation
+from app.ai.direct import model_request
 from app.ai.exceptions import ApprovalRequired, ModelHTTPError, UserError
-from app.ai.messages import ModelResponse, TextPart, ThinkingPart, ToolCallPart
+from app.ai.messages import ModelRequest, ModelResponse, TextPart, ThinkingPart, ToolCallPart, UserPromptPart
 from app.ai.models.fallback import FallbackModel
 from app.ai.models.instrumented import InstrumentationSettings, InstrumentedModel, instrument_model
 from app.ai.models.test import TestModel
@@ -478,3 +479,26 @@ async def test_results_of_tools_are_told_as_data(telescope: Telescope) -> None:
     await agent.run("go")
     told = json.loads(telescope.attributes("agent run")["pydantic_ai.all_messages"])
     assert told[2]["parts"] == [{"type": "tool_call_response", "id": "c", "name": "look", "result": {"found": 1}}]
+
+
+def test_what_a_user_shows_is_told_item_by_item() -> None:
+    settings = InstrumentationSettings(version=1)
+    events = settings.messages_to_otel_events([ModelRequest([UserPromptPart(FILES)])])
+    assert [InstrumentedModel.event_to_dict(event) for event in events] == [
+        {
+            "event.name": "gen_ai.user.message",
+            "gen_ai.message.index": 0,
+            "role": "user",
+            "content": [
+                "look",
+                {"kind": "image-url", "url": "https://example.org/cat.png"},
+                {"kind": "binary", "media_type": "audio/wav", "binary_content": "c291bmQ="},
+            ],
+        }
+    ]
+
+
+async def test_settings_of_the_model_itself_are_told_too(telescope: Telescope) -> None:
+    model = InstrumentedModel(TestModel(settings={"temperature": 0.25}), telescope.settings())
+    await model_request(model, [ModelRequest.user_text_prompt("hi")])
+    assert telescope.attributes("chat test")["gen_ai.request.temperature"] == 0.25

@@ -121,16 +121,15 @@ def _tool_message(name: str, call_id: str, content: Any, settings: Instrumentati
 
 
 def _user_content(part: UserPromptPart, settings: InstrumentationSettings) -> Any:
-    items = [part.content] if isinstance(part.content, str) else part.content
-    told = [_user_item(item, settings) for item in items]
-    lone = told[0] if len(told) == 1 else None
-    return lone["text"] if lone is not None and lone.keys() == {"kind", "text"} else (lone or told)
+    if isinstance(part.content, str):
+        return _user_item(part.content, settings)
+    return [_user_item(item, settings) for item in part.content]
 
 
-def _user_item(item: Any, settings: InstrumentationSettings) -> Json:
+def _user_item(item: Any, settings: InstrumentationSettings) -> Any:
     if isinstance(item, str | TextContent):
         text = item if isinstance(item, str) else item.content
-        return {"kind": "text", **_content("text", text, settings)}
+        return text if settings.include_content else {"kind": "text"}
     if isinstance(item, BinaryContent):
         return _binary(item, settings)
     url = _content("url", item.url, settings) if hasattr(item, "url") else {}

@@ -72,14 +72,14 @@ class InstrumentationSettings:
         self.event_mode: Literal["attributes", "logs"] = event_mode
         self._logger_provider = logger_provider
         self.tracer = (tracer_provider or get_tracer_provider()).get_tracer(SCOPE)
-        meter = (meter_provider or get_meter_provider()).get_meter(SCOPE)
-        self.tokens_histogram = meter.create_histogram(
+        self.meter = (meter_provider or get_meter_provider()).get_meter(SCOPE)
+        self.tokens_histogram = self.meter.create_histogram(
             "gen_ai.client.token.usage",
             unit="{token}",
             description="Tokens used by requests to models",
             explicit_bucket_boundaries_advisory=_TOKEN_BUCKETS,
         )
-        self.cost_histogram = meter.create_histogram(
+        self.cost_histogram = self.meter.create_histogram(
             "operation.cost", unit="{USD}", description="What requests to models cost"
         )
 

@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from opentelemetry._logs import LogRecord
 from opentelemetry.trace import Span, SpanKind, get_current_span
 
-from app.ai.instrumentation.events import choice_event, events_attribute
+from app.ai.instrumentation.events import as_dict, choice_event, events_attribute
 from app.ai.instrumentation.messages import MessageFormat
 from app.ai.instrumentation.settings import (
     DEFAULT_INSTRUMENTATION_VERSION,
@@ -65,6 +66,11 @@ class InstrumentedModel(WrapperModel):
         super().__init__(wrapped)
         self.instrumentation_settings = options or InstrumentationSettings()
 
+    @staticmethod
+    def event_to_dict(event: LogRecord) -> dict[str, Any]:
+        """An event of version 1 as plain data."""
+        return as_dict(event)
+
     async def request(
         self,
         messages: list[ModelMessage],
@@ -101,8 +107,9 @@ class InstrumentedModel(WrapperModel):
         parameters: ModelRequestParameters,
     ) -> Generator[_RequestSpan]:
         settings = self.instrumentation_settings
+        prepared_settings, parameters = self.wrapped.prepare_request(model_settings, parameters)
         # Instructions are content, and have an attribute of their own.
-        attributes = _request_attributes(self.wrapped, model_settings, replace(parameters, instruction_parts=None))
+        attributes = _request_attributes(self.wrapped, prepared_settings, replace(parameters, instruction_parts=None))
         request = _RequestSpan()
         try:
             name = f"chat {self.wrapped.model_name}"
