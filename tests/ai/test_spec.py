@@ -351,3 +351,14 @@ def test_the_schema_for_editors_knows_the_arguments_of_capabilities() -> None:
         validator.validate(good)
     for bad in ("PrefixTools", "Plite", {"Polite": {"times": "twice"}}, {"Polite": 1, "Thinking": 2}):
         assert not validator.is_valid(bad)
+
+
+def test_a_spec_tells_its_capabilities_by_name_and_arguments() -> None:
+    entries: list[Any] = ["WebSearch", {"Thinking": "high"}, {"SetToolMetadata": {"x": 1}}]
+    spec = AgentSpec.from_dict({"capabilities": entries})
+    assert [(entry.name, entry.args, entry.kwargs) for entry in spec.capabilities] == [
+        ("WebSearch", (), {}),
+        ("Thinking", ("high",), {}),
+        ("SetToolMetadata", (), {"x": 1}),
+    ]
+    assert spec.model_dump(mode="json", exclude_defaults=True) == {"capabilities": entries}

@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from typing_extensions import TypedDict
 
 from app.ai.agent.options import AgentMetadata, AgentRetries
-from app.ai.agent.spec_capabilities import CapabilityReader, CapabilityType
+from app.ai.agent.spec_capabilities import CapabilityReader, CapabilitySpec, CapabilityType
 from app.ai.capabilities import AbstractCapability, AgentCapability
 from app.ai.concurrency import AnyConcurrencyLimit
 from app.ai.event_stream import EventStreamHandler
@@ -100,7 +100,7 @@ class AgentSpec(BaseModel):
     metadata: dict[str, Any] | None = None
     instrument: bool | None = None
     """Whether runs are told to OpenTelemetry."""
-    capabilities: list[str | dict[str, Any]] = Field(default_factory=list[str | dict[str, Any]])
+    capabilities: list[CapabilitySpec] = Field(default_factory=list[CapabilitySpec])
     """Each a name, or one with its arguments: `{Thinking: high}`."""
 
     @classmethod

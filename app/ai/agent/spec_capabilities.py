@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import NoneType
 from typing import Any, Final, TypeAlias, cast, get_args, get_origin, get_type_hints
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter, ValidationError, model_serializer, model_validator
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
 
 from app.ai import capabilities as ready_made
@@ -48,6 +48,48 @@ _NO_SCHEMA: Final = (
 )
 
 
+class CapabilitySpec(BaseModel):
+    """A capability as data: `name`, `{name: argument}`, `{name: {keyword: argument}}` or `{name: …, arguments: …}`."""
+
+    name: str
+    arguments: tuple[Any] | dict[str, Any] | None = None
+    """One argument by position, or several by keyword."""
+
+    @property
+    def args(self) -> tuple[Any, ...]:
+        """The arguments by position."""
+        return self.arguments if isinstance(self.arguments, tuple) else ()
+
+    @property
+    def kwargs(self) -> dict[str, Any]:
+        """The arguments by keyword."""
+        return self.arguments if isinstance(self.arguments, dict) else {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, entry: Any) -> Any:
+        if isinstance(entry, str):
+            return {"name": entry}
+        fields: Mapping[str, Any] = cast("Mapping[str, Any]", entry) if isinstance(entry, Mapping) else {}
+        if "name" in fields and fields.keys() <= {"name", "arguments"}:
+            return {"name": fields["name"], "arguments": _as_arguments(fields.get("arguments"))}
+        if len(fields) != 1:
+            raise ValueError(f"A capability of an agent spec is a name or `{{name: arguments}}`, not {entry!r}")
+        name, arguments = next(iter(fields.items()))
+        return {"name": name, "arguments": _as_arguments(arguments)}
+
+    @model_serializer
+    def _write(self) -> Any:
+        if self.arguments is None:
+            return self.name
+        return {self.name: self.arguments[0] if isinstance(self.arguments, tuple) else self.arguments}
+
+
+def _as_arguments(given: Any) -> Any:
+    is_ready = given is None or isinstance(given, tuple | Mapping)
+    return cast("Any", given) if is_ready else (given,)
+
+
 @dataclass
 class CapabilityReader:
     """Makes capabilities of what a spec says; `deps_type` or `deps_schema` is what templates are checked against."""
@@ -68,8 +110,7 @@ class CapabilityReader:
     def read(self, entries: Iterable[Any]) -> list[AbstractCapability[Any]]:
         """The capabilities that the entries name.
 
-        An entry is a name, `{name: argument}`, `{name: {keyword: argument}}` or `{name: …, arguments: …}`. Raises
-        `SpecError` for a name that is not known, and for arguments that the capability does not take.
+        Raises `SpecError` for a name that is not known, and for arguments that the capability does not take.
         """
         return [self._made(entry) for entry in entries]
 
@@ -78,20 +119,25 @@ class CapabilityReader:
         return {"anyOf": [option for name, type_ in self.known.items() for option in _forms(name, type_)]}
 
     def _made(self, entry: Any) -> AbstractCapability[Any]:
-        name, arguments = _read(entry)
-        if name not in self.known:
+        try:
+            spec = CapabilitySpec.model_validate(entry)
+        except ValidationError as err:
+            raise SpecError(err.errors(include_url=False)[0]["msg"]) from err
+        if spec.name not in self.known:
             raise SpecError(
-                f"There is no capability {name!r} for agent specs; there are {', '.join(sorted(self.known))}"
+                f"There is no capability {spec.name!r} for agent specs; there are {', '.join(sorted(self.known))}"
             )
-        type_ = self.known[name]
-        positional, keywords = _as_arguments(arguments)
+        type_ = self.known[spec.name]
+        keywords = spec.kwargs
         if type_ is PrefixTools and "capability" in keywords:
             keywords = {**keywords, "capability": self._made(keywords["capability"])}
         try:
-            positional, keywords = self._with_templates(type_, positional, keywords)
+            positional, keywords = self._with_templates(type_, spec.args, keywords)
             return type_.from_spec(*positional, **keywords)
         except TypeError as err:
-            raise SpecError(f"The capability {name!r} of the agent spec does not take {arguments!r}: {err}") from err
+            raise SpecError(
+                f"The capability {spec.name!r} of the agent spec does not take {spec.arguments!r}: {err}"
+            ) from err
 
     def _with_templates(
         self, type_: CapabilityType, positional: Sequence[Any], keywords: Mapping[str, Any]
@@ -108,27 +154,6 @@ class CapabilityReader:
             [changed.get(name, value) for name, value in named.items()] + list(positional[len(named) :]),
             {name: changed.get(name, value) for name, value in keywords.items()},
         )
-
-
-def _read(entry: Any) -> tuple[str, Any]:
-    if isinstance(entry, str):
-        return entry, None
-    fields: Mapping[str, Any] = cast("Mapping[str, Any]", entry) if isinstance(entry, Mapping) else {}
-    if "name" in fields and fields.keys() <= {"name", "arguments"}:
-        return str(fields["name"]), fields.get("arguments")
-    if len(fields) == 1:
-        return next(iter(fields.items()))
-    raise SpecError(f"A capability of an agent spec is a name or `{{name: arguments}}`, not {entry!r}")
-
-
-def _as_arguments(arguments: Any) -> tuple[list[Any], dict[str, Any]]:
-    if arguments is None:
-        return [], {}
-    if isinstance(arguments, Mapping):
-        return [], {str(name): value for name, value in cast("Mapping[Any, Any]", arguments).items()}
-    if isinstance(arguments, tuple):
-        return list(cast("tuple[Any, ...]", arguments)), {}
-    return [arguments], {}
 
 
 def _parameters(type_: CapabilityType) -> dict[str, tuple[Any, bool]]:
