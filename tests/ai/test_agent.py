@@ -65,6 +65,32 @@ def test_run_sync_leaves_the_current_loop_of_the_thread_alone():
         loop.close()
 
 
+def test_run_sync_opens_toolsets_once_and_closes_its_models():
+    log: list[str] = []
+
+    class Tools(FunctionToolset[Any]):
+        async def __aenter__(self) -> Any:
+            log.append("tools")
+            return self
+
+    class Counted(TestModel):
+        async def __aenter__(self) -> Any:
+            log.append("open")
+            return self
+
+        async def __aexit__(self, *args: Any) -> None:
+            log.append("close")
+
+    agent = Agent(TestModel(), toolsets=[Tools()])
+    agent.run_sync("go", model=Counted())
+    assert log == ["open", "tools", "close"]
+    log.clear()
+    agent.model = Counted()
+    with agent.run_stream_sync("go") as result:
+        result.get_output()
+    assert log == ["open", "tools", "close"]
+
+
 async def test_run_sync_is_refused_where_a_loop_is_running():
     with pytest.raises(UserError, match=r"use `await agent\.run"):
         Agent(TestModel()).run_sync("go")

@@ -7,7 +7,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from concurrent.futures import Executor
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, asynccontextmanager
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, overload
 
@@ -225,8 +225,7 @@ class AbstractAgent(Generic[AgentDepsT, OutputDataT], ABC):
         _refuse_running_loop("run_sync", "await agent.run(...)")
 
         async def run_and_close() -> AgentRunResult[Any]:
-            # This loop ends with the run, so connections must not outlive it.
-            async with self:
+            async with _closing_at_end(self.model, options.get("model")):
                 return await self.run(
                     user_prompt, output_type=output_type, event_stream_handler=event_stream_handler, **options
                 )
@@ -301,9 +300,8 @@ class AbstractAgent(Generic[AgentDepsT, OutputDataT], ABC):
 
         @asynccontextmanager
         async def open_stream() -> AsyncGenerator[StreamedRunResult[AgentDepsT, Any]]:
-            # This loop ends with the run, so connections must not outlive it.
             async with (
-                self,
+                _closing_at_end(self.model, options.get("model")),
                 self.run_stream(
                     user_prompt, output_type=output_type, event_stream_handler=event_stream_handler, **options
                 ) as result,
@@ -418,3 +416,13 @@ def _refuse_running_loop(method: str, instead: str) -> None:
     except RuntimeError:
         return
     raise UserError(f"{method} cannot be used where an event loop is running; use `{instead}`")
+
+
+@asynccontextmanager
+async def _closing_at_end(*models: Model | KnownModelName | None) -> AsyncGenerator[None]:
+    """Close the connections of models: the loop of a run without async ends with it, and they must not outlive it."""
+    async with AsyncExitStack() as stack:
+        for model in models:
+            if isinstance(model, Model):
+                await stack.enter_async_context(model)
+        yield
