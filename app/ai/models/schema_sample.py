@@ -6,6 +6,7 @@ import string
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import Any
+from uuid import UUID
 
 from app.ai.exceptions import UserError
 from app.ai.tools import ObjectJsonSchema
@@ -107,9 +108,15 @@ class SchemaSample:
             return (self._characters() * min_length)[:min_length]
         if schema.get("maxLength") == 0:
             return ""
-        if schema.get("format") == "date":
-            return (date(2024, 1, 1) + timedelta(days=self._seed)).isoformat()
-        return self._characters()
+        day = (date(2024, 1, 1) + timedelta(days=self._seed)).isoformat()
+        by_format = {
+            "date": day,
+            "date-time": f"{day}T00:00:00Z",
+            "time": "00:00:00Z",
+            "duration": f"P{self._seed}D",
+            "uuid": str(UUID(int=self._seed, version=4)),
+        }
+        return by_format.get(schema.get("format", ""), self._characters())
 
     def _integer(self, schema: Mapping[str, Any]) -> int:
         lowest = schema.get("minimum")

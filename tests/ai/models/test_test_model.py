@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime, time, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
+from pydantic import TypeAdapter
 
 from app.ai.exceptions import UserError
 from app.ai.messages import (
@@ -217,6 +220,13 @@ async def test_calls_stream_as_whole_parts():
 )
 def test_made_up_data_fits_its_schema(schema: dict[str, Any], seed: int, data: Any):
     assert SchemaSample(schema, seed).make() == data
+
+
+@pytest.mark.parametrize("seed", [0, 1, 99])
+@pytest.mark.parametrize("type_", [datetime, time, timedelta, UUID])
+def test_made_up_times_and_ids_are_valid(type_: Any, seed: int):
+    adapter: TypeAdapter[Any] = TypeAdapter(type_)
+    assert isinstance(adapter.validate_python(SchemaSample(adapter.json_schema(), seed).make()), type_)
 
 
 def test_made_up_data_ends_where_a_schema_refers_to_itself():
