@@ -316,8 +316,9 @@ async def test_an_unknown_tool_is_answered_with_the_ones_there_are():
 
 async def test_an_unknown_tool_has_the_default_budget():
     model, _ = scripted(call("nope"), call("nope"), "done")
-    with pytest.raises(UnexpectedModelBehavior, match="Tool 'nope' exceeded max retries count of 1"):
+    with pytest.raises(UnexpectedModelBehavior, match="Tool 'nope' exceeded max retries count of 1") as failure:
         await Agent(model, tools=[noop]).run("go")
+    assert isinstance(failure.value.__cause__, ModelRetry)
 
 
 @pytest.mark.parametrize("args", ["", None, {}, "not json", "[1]"])

@@ -25,10 +25,15 @@ NAMES = {
         WebSearchUserLocation
     """,
     "app.ai.capabilities": """
-        AbstractCapability AgentCapability CapabilityFunc CombinedCapability HandleDeferredToolCalls
-        HistoryProcessor IncludeToolReturnSchemas Instrumentation PrepareOutputTools PrepareTools ProcessHistory
-        ReinjectSystemPrompt SetToolMetadata Thinking ThreadExecutor Toolset WrapModelRequestHandler
-        WrapRunHandler WrapToolExecuteHandler
+        AbstractCapability AgentCapability AgentNode BuiltinOrLocalTool BuiltinTool CapabilityFunc
+        CapabilityOrdering CapabilityPosition CapabilityRef CombinedCapability DynamicCapability
+        HandleDeferredToolCalls HistoryProcessor HookTimeoutError Hooks ImageGeneration IncludeToolReturnSchemas
+        Instrumentation MCP ModelRequestContext NativeOrLocalTool NativeTool NodeResult OutputContext
+        PrefixTools PrepareOutputTools PrepareTools ProcessEventStream ProcessHistory RawOutput RawToolArgs
+        ReinjectSystemPrompt SetToolMetadata Thinking ThreadExecutor ToolSearch Toolset ValidatedToolArgs
+        WebFetch WebSearch WrapModelRequestHandler WrapNodeRunHandler WrapOutputProcessHandler
+        WrapOutputValidateHandler WrapRunHandler WrapToolExecuteHandler WrapToolValidateHandler
+        WrapperCapability XSearch
     """,
     "app.ai.concurrency": """
         AbstractConcurrencyLimiter AnyConcurrencyLimit ConcurrencyLimit ConcurrencyLimiter
@@ -38,16 +43,20 @@ NAMES = {
         StreamedResponseSync model_request model_request_stream model_request_stream_sync model_request_sync
     """,
     "app.ai.durable_exec.dbos": "DBOSAgent DBOSMCPServer DBOSModel DBOSParallelExecutionMode StepConfig",
+    "app.ai.durable_exec.prefect": "PrefectAgent",
+    "app.ai.durable_exec.temporal": "TemporalAgent",
     "app.ai.exceptions": """
         AgentRunError ApprovalRequired CallDeferred ConcurrencyLimitExceeded ContentFilterError
         FallbackExceptionGroup IncompleteToolCall ModelAPIError ModelHTTPError ModelRetry SkipModelRequest
-        SkipToolExecution SkipToolValidation ToolRetryError UnexpectedModelBehavior UsageLimitExceeded UserError
+        SkipToolExecution SkipToolValidation ToolRetryError UndrainedPendingMessagesError
+        UnexpectedModelBehavior UsageLimitExceeded UserError
     """,
+    "app.ai.ext.langchain": "LangChainTool LangChainToolset tool_from_langchain",
     "app.ai.format_prompt": "format_as_xml",
     "app.ai.graph": "BaseNode End GraphRunContext",
     "app.ai.mcp": """
-        CallToolFunc MCPServer MCPServerSSE MCPServerStdio MCPServerStreamableHTTP ProcessToolCallback
-        ToolResult load_mcp_servers
+        CallToolFunc MCPError MCPServer MCPServerSSE MCPServerStdio MCPServerStreamableHTTP MCPToolset
+        ProcessToolCallback Resource ResourceAnnotations ResourceTemplate ToolResult load_mcp_servers
     """,
     "app.ai.messages": """
         AgentStreamEvent AudioFormat AudioMediaType AudioUrl BaseToolCallPart BaseToolReturnPart BinaryContent
@@ -63,8 +72,8 @@ NAMES = {
         UserPromptPart VideoFormat VideoMediaType VideoUrl is_multi_modal_content
     """,
     "app.ai.models": """
-        ALLOW_MODEL_REQUESTS KnownModelName Model ModelRequestContext ModelRequestParameters StreamedResponse
-        check_allow_model_requests infer_model override_allow_model_requests
+        ALLOW_MODEL_REQUESTS DownloadedItem KnownModelName Model ModelRequestContext ModelRequestParameters
+        StreamedResponse check_allow_model_requests download_item infer_model override_allow_model_requests
     """,
     "app.ai.models.anthropic": "AnthropicModel AnthropicModelSettings",
     "app.ai.models.cerebras": "CerebrasModel CerebrasModelSettings",
@@ -96,11 +105,13 @@ NAMES = {
         XSearchTool
     """,
     "app.ai.output": """
-        DeferredToolRequests NativeOutput OutputDataT OutputMode OutputObjectDefinition OutputSpec
+        DeferredToolRequests NativeOutput OutputContext OutputDataT OutputMode OutputObjectDefinition OutputSpec
         OutputTypeOrFunction PromptedOutput StructuredDict StructuredOutputMode TextOutput TextOutputFunc
         ToolOutput
     """,
-    "app.ai.profiles": "DEFAULT_PROFILE ModelProfile ModelProfileSpec",
+    "app.ai.profiles": """
+        DEFAULT_PROFILE InlineDefsJsonSchemaTransformer JsonSchemaTransformer ModelProfile ModelProfileSpec
+    """,
     "app.ai.profiles.anthropic": "AnthropicModelProfile anthropic_model_profile",
     "app.ai.profiles.google": "GoogleModelProfile google_model_profile",
     "app.ai.profiles.openai": "OpenAIModelProfile openai_model_profile",
@@ -153,6 +164,7 @@ NAMES = {
     "app.ai.toolsets.approval_required": "ApprovalRequiredToolset",
     "app.ai.toolsets.combined": "CombinedToolset",
     "app.ai.toolsets.deferred_loading": "DeferredLoadingToolset",
+    "app.ai.toolsets.dynamic": "DynamicToolset ToolsetFunc",
     "app.ai.toolsets.external": "DeferredToolset ExternalToolset",
     "app.ai.toolsets.filtered": "FilteredToolset",
     "app.ai.toolsets.function": "FunctionToolset FunctionToolsetTool",

@@ -94,6 +94,16 @@ async def test_retries_come_from_the_tool_then_the_toolset_then_the_run():
     assert [tools[name].max_retries for name in ("own", "inherited")] == [7, 3]
 
 
+async def test_a_function_may_be_added_by_position_and_nothing_said_leaves_the_toolsets_options():
+    toolset = FunctionToolset[Any](strict=True, sequential=True, defer_loading=True, include_return_schema=True)
+    toolset.add_function(lambda ctx, x: x, True, "same", "Give it back.", strict=None)
+    definition = (await toolset.get_tools(context()))["same"].tool_def
+    assert definition.description == "Give it back."
+    assert definition.strict and definition.sequential and definition.defer_loading
+    assert definition.include_return_schema
+    assert await call_tool(toolset, "same", {"x": 3}) == 3
+
+
 async def test_idempotent_is_known_to_the_toolset_and_not_part_of_the_definition():
     toolset = FunctionToolset[Any]()
     toolset.add_function(lambda: 1, name="read", idempotent=True)
@@ -267,6 +277,13 @@ async def test_a_dynamic_toolset_may_be_chosen_once_or_be_none():
     assert [toolset.id for toolset in agent.toolsets] == ["<agent>", "dynamic", None]
 
 
+async def test_a_dynamic_toolset_has_an_id_and_chooses_when_it_is_first_asked():
+    toolset = DynamicToolset[Any](lambda ctx: weather(), id="chosen")
+    assert toolset.id == "chosen"
+    async with toolset:
+        assert list(await toolset.get_tools(context())) == ["forecast", "temperature"]
+
+
 async def test_a_dynamic_toolset_that_cannot_open_is_not_closed():
     bad = Counting(weather(), fails=True)
     with pytest.raises(ConnectionError):
@@ -350,13 +367,17 @@ async def test_the_model_is_told_what_tools_return_unless_they_say_no():
 
 @pytest.mark.parametrize(
     "selector",
-    [["count"], {"size": [1]}, lambda ctx, tool_def: tool_def.name == "count"],
-    ids=["names", "data", "func"],
+    [["count"], {"size": [1]}, {"by": {"unit": "g"}}, lambda ctx, tool_def: tool_def.name == "count"],
+    ids=["names", "data", "nested", "func"],
 )
 async def test_capabilities_choose_tools_by_name_metadata_or_function(selector: Any):
     toolset = FunctionToolset[None]([shout])
-    toolset.add_function(count, metadata={"size": [1], "b": 2})
+    metadata = {"size": [1], "by": {"unit": "g", "step": 1}}
+    toolset.add_function(count, metadata=metadata)
     capabilities = [SetToolMetadata[None](tools=selector, chosen=True), IncludeToolReturnSchemas[None](selector)]
     tools = await offered(Agent(toolsets=[toolset], capabilities=capabilities))
-    assert tools["count"].metadata == {"size": [1], "b": 2, "chosen": True} and tools["shout"].metadata is None
+    assert (
+        tools["count"].metadata == {"size": [1], "by": {"unit": "g", "step": 1}, "chosen": True}
+        and tools["shout"].metadata is None
+    )
     assert tools["count"].include_return_schema and not tools["shout"].include_return_schema

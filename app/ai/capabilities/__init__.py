@@ -48,13 +48,20 @@ from app.ai.capabilities.ready_made import (
 )
 from app.ai.capabilities.tool_search import ToolSearch
 from app.ai.capabilities.wrapper import WrapperCapability
+from app.ai.models.request_context import ModelRequestContext
 from app.ai.output import OutputContext
+
+# Older names.
+BuiltinTool = NativeTool
+BuiltinOrLocalTool = NativeOrLocalTool
 
 __all__ = (
     "MCP",
     "AbstractCapability",
     "AgentCapability",
     "AgentNode",
+    "BuiltinOrLocalTool",
+    "BuiltinTool",
     "CapabilityFunc",
     "CapabilityOrdering",
     "CapabilityPosition",
@@ -69,6 +76,7 @@ __all__ = (
     "ImageGeneration",
     "IncludeToolReturnSchemas",
     "Instrumentation",
+    "ModelRequestContext",
     "NativeOrLocalTool",
     "NativeTool",
     "NodeResult",

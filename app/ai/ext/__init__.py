@@ -1,0 +1,1 @@
+"""Tools of other frameworks. Nothing here imports those frameworks."""
