@@ -100,4 +100,4 @@ def _vertex_url(given_project: str | None, given_location: str | None) -> str:
     if not project:
         raise UserError("Vertex AI needs a project: set GOOGLE_CLOUD_PROJECT or give project=...")
     host = "aiplatform.googleapis.com" if location == "global" else f"{location}-aiplatform.googleapis.com"
-    return f"https://{host}/v1/projects/{project}/locations/{location}/publishers/google"
+    return f"https://{host}/v1beta1/projects/{project}/locations/{location}/publishers/google"

@@ -311,7 +311,7 @@ def test_a_model_is_found_by_name(monkeypatch: pytest.MonkeyPatch):
     assert isinstance(model, GoogleModel)
     assert model.base_url == "https://generativelanguage.googleapis.com/v1beta"
     assert infer_model("google-vertex:gemini-3-flash").base_url == (
-        "https://europe-west4-aiplatform.googleapis.com/v1/projects/p/locations/europe-west4/publishers/google"
+        "https://europe-west4-aiplatform.googleapis.com/v1beta1/projects/p/locations/europe-west4/publishers/google"
     )
     monkeypatch.delenv("GEMINI_API_KEY")
     with pytest.raises(UserError, match="GOOGLE_API_KEY"):

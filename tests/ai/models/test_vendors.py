@@ -190,5 +190,5 @@ def test_addresses_that_depend_on_arguments(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("OLLAMA_BASE_URL", "http://far/v1")
     assert infer_model("ollama:x").base_url == "http://far/v1"
     vertex = GoogleProvider(vertexai=True, project="p", location="eu", access_token=lambda: "t")
-    assert vertex.base_url == "https://eu-aiplatform.googleapis.com/v1/projects/p/locations/eu/publishers/google"
+    assert vertex.base_url == "https://eu-aiplatform.googleapis.com/v1beta1/projects/p/locations/eu/publishers/google"
     assert vertex.headers == {"Authorization": "Bearer t"}

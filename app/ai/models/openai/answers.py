@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, ClassVar
 
@@ -13,8 +10,6 @@ from pydantic import BaseModel
 
 from app.ai.exceptions import UnexpectedModelBehavior
 from app.ai.messages import (
-    BinaryContent,
-    FilePart,
     FinishReason,
     ModelResponse,
     ModelResponsePart,
@@ -30,51 +25,12 @@ from app.ai.models.openai.additions import (
     Additions,
     merge_reasoning_details,
 )
+from app.ai.models.openai.media import Audio, Speech, made_files
 from app.ai.models.openai.messages import THINKING_FIELDS
+from app.ai.models.openai.usage import Usage, iso_time
 from app.ai.stamps import generate_tool_call_id
 from app.ai.thinking_tags import TextPiece, split_thinking
 from app.ai.usage import RequestUsage
-
-
-class TokenDetails(BaseModel, extra="allow"):
-    """A breakdown of a token count."""
-
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    audio_tokens: int | None = None
-
-
-class Usage(BaseModel, extra="allow"):
-    """Token counts."""
-
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
-    prompt_cache_hit_tokens: int | None = None
-    cached_tokens: int | None = None
-    cost: Any = None
-    prompt_tokens_details: TokenDetails | None = None
-    completion_tokens_details: TokenDetails | None = None
-
-    def as_request_usage(self) -> RequestUsage:
-        """The counts under our names."""
-        prompt = self.prompt_tokens_details or TokenDetails()
-        completion = self.completion_tokens_details or TokenDetails()
-        return RequestUsage(
-            input_tokens=self.prompt_tokens or 0,
-            output_tokens=self.completion_tokens or 0,
-            cache_read_tokens=prompt.cached_tokens or self.prompt_cache_hit_tokens or self.cached_tokens or 0,
-            cache_write_tokens=prompt.cache_write_tokens or 0,
-            input_audio_tokens=prompt.audio_tokens or 0,
-            output_audio_tokens=completion.audio_tokens or 0,
-            details=whole_numbers(self.__pydantic_extra__)
-            | whole_numbers(completion.model_dump(exclude={"cached_tokens", "cache_write_tokens"})),
-        )
-
-
-def whole_numbers(counts: Mapping[str, Any] | None) -> dict[str, int]:
-    """The counts among a provider's details; it gives prices and times there, too."""
-    return {key: value for key, value in (counts or {}).items() if type(value) is int}
 
 
 class CalledFunction(BaseModel):
@@ -120,37 +76,6 @@ class ToolCall(BaseModel, extra="allow"):
         if details := self.details:
             call.provider_name, call.provider_details = provider_name, details
         return call
-
-
-class Audio(BaseModel):
-    """Speech, whole or a piece of it."""
-
-    id: str | None = None
-    data: str | None = None
-    transcript: str | None = None
-
-
-class Speech:
-    """Speech that is put together from its pieces."""
-
-    def __init__(self) -> None:
-        self._id: str | None = None
-        self._data = bytearray()
-
-    def add(self, piece: Audio | None) -> None:
-        """Take a piece, or the whole, in; what is no base64 is left out."""
-        if piece is None:
-            return
-        self._id = self._id or piece.id
-        if piece.data:
-            with suppress(ValueError):
-                self._data += base64.b64decode(piece.data)
-
-    def as_part(self) -> FilePart | None:
-        """The whole. The request says in which format it comes; the answer does not."""
-        if not self._data:
-            return None
-        return FilePart(BinaryContent(bytes(self._data), media_type="audio/wav"), id=self._id)
 
 
 class AnswerMessage(BaseModel):
@@ -345,26 +270,6 @@ def provider_details(created: object, finish_reason: str | None, refusal: str | 
         "refusal": refusal,
     }
     return {key: value for key, value in details.items() if value} or None
-
-
-def iso_time(seconds: object) -> str | None:
-    """A Unix time as text; None for what is none."""
-    if isinstance(seconds, int | float) and seconds:
-        with suppress(ValueError, OverflowError, OSError):
-            return datetime.fromtimestamp(seconds, tz=UTC).isoformat()
-    return None
-
-
-def made_files(images: Sequence[Mapping[str, Any]] | None, speech: Speech) -> Iterator[FilePart]:
-    """Pictures and speech of an answer."""
-    for image in images or ():
-        place: dict[str, Any] = image.get("image_url") or {}
-        url = place.get("url")
-        if isinstance(url, str) and url.startswith("data:"):
-            with suppress(ValueError):
-                yield FilePart(BinaryContent.from_data_uri(url))
-    if sound := speech.as_part():
-        yield sound
 
 
 def _parts(message: AnswerMessage, provider_name: str, tags: tuple[str, str]) -> Iterator[ModelResponsePart]:

@@ -22,7 +22,7 @@ from app.ai.messages import (
     ToolCallPart,
 )
 from app.ai.models.answers import ProviderAnswer
-from app.ai.models.openai.answers import TokenDetails, iso_time, whole_numbers
+from app.ai.models.openai.usage import TokenDetails, iso_time, whole_numbers
 from app.ai.stamps import generate_tool_call_id
 from app.ai.usage import RequestUsage
 

@@ -14,12 +14,11 @@ from app.ai.models.openai.answers import (
     AnswerMessage,
     Chunk,
     ChunkChoice,
-    Speech,
     ToolCall,
     finish_reason_of,
-    made_files,
     provider_details,
 )
+from app.ai.models.openai.media import Speech, made_files
 from app.ai.profiles import ModelProfile
 from app.ai.thinking_tags import TextPiece
 
