@@ -83,10 +83,8 @@ class _HTTPTransport(Transport):
     def _new_client(self) -> httpx2.AsyncClient:
         import httpx2
 
-        from app.ai.mcp.refusals import Refusals
+        from app.ai.mcp.refusals import RefusalsClient
 
         # No read timeout: each request has its own in the session, and a server may hold a stream open for ever.
         timeout = httpx2.Timeout(30.0, read=None)
-        return httpx2.AsyncClient(
-            headers=self._headers, auth=self._auth, timeout=timeout, transport=Refusals(httpx2.AsyncHTTPTransport())
-        )
+        return RefusalsClient(headers=self._headers, auth=self._auth, timeout=timeout)

@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 import httpx2
+from mcp.client.auth import OAuthFlowError
 
 from app.ai.mcp.codes import CONNECTION_CLOSED, REFUSED, SESSION_LOST
 
@@ -18,27 +19,23 @@ _FIRST_ERROR = 400
 _FIRST_SERVER_ERROR = 500
 
 
-class Refusals(httpx2.AsyncBaseTransport):
-    """Turns what goes wrong with a POST into a JSON-RPC error."""
+class RefusalsClient(httpx2.AsyncClient):
+    """Turns what goes wrong with a POST, after all that its `auth` could do, into a JSON-RPC error."""
 
-    def __init__(self, wrapped: httpx2.AsyncBaseTransport):
-        self._wrapped = wrapped
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+    async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         if request.method != "POST":
-            return await self._wrapped.handle_async_request(request)
+            return await super().send(request, **options)
         try:
-            response = await self._wrapped.handle_async_request(request)
+            response = await super().send(request, **options)
+        except OAuthFlowError as err:
+            return _answer(request, REFUSED, f"not authorized: {err}")
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as err:
-            return _answer(REFUSED, f"no connection: {err or type(err).__name__}")
+            return _answer(request, REFUSED, f"no connection: {err or type(err).__name__}")
         except httpx2.TransportError as err:
-            return _answer(CONNECTION_CLOSED, f"the connection broke: {err or type(err).__name__}")
+            return _answer(request, CONNECTION_CLOSED, f"the connection broke: {err or type(err).__name__}")
         if response.status_code < _FIRST_ERROR:
             return response
         return await _error_answer(request, response)
-
-    async def aclose(self) -> None:
-        await self._wrapped.aclose()
 
 
 async def _error_answer(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
@@ -46,17 +43,19 @@ async def _error_answer(request: httpx2.Request, response: httpx2.Response) -> h
     await response.aclose()
     status = f"HTTP {response.status_code} {response.reason_phrase}".strip()
     if response.status_code == _NOT_FOUND and "mcp-session-id" in request.headers:
-        return _answer(SESSION_LOST, "the server does not know the session any more")
+        return _answer(request, SESSION_LOST, "the server does not know the session any more")
     if _is_rpc_error(body):
-        return httpx2.Response(response.status_code, headers={"content-type": "application/json"}, content=body)
+        headers = {"content-type": "application/json"}
+        return httpx2.Response(response.status_code, headers=headers, content=body, request=request)
     # A gateway answers 502 or 504 also when the server behind it has taken the request.
     lost = response.status_code >= _FIRST_SERVER_ERROR
-    return _answer(CONNECTION_CLOSED if lost else REFUSED, status)
+    return _answer(request, CONNECTION_CLOSED if lost else REFUSED, status)
 
 
-def _answer(code: int, message: str) -> httpx2.Response:
+def _answer(request: httpx2.Request, code: int, message: str) -> httpx2.Response:
     error = {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": message}}
-    return httpx2.Response(503, headers={"content-type": "application/json"}, content=json.dumps(error).encode())
+    content = json.dumps(error).encode()
+    return httpx2.Response(503, headers={"content-type": "application/json"}, content=content, request=request)
 
 
 def _is_rpc_error(body: bytes) -> bool:
