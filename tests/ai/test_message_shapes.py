@@ -224,3 +224,16 @@ def test_parts_tell_themselves_to_opentelemetry():
     native = NativeToolReturnPart("t", "done", "c")
     assert native.otel_message_parts(settings) == [{**result, "builtin": True}]
     assert "again" in str(RetryPromptPart("Wrong").otel_message_parts(settings))
+
+
+@pytest.mark.parametrize("kind", [ImageUrl, BinaryContent, UploadedFile])
+def test_the_schema_of_a_file_names_all_that_is_written(kind: type[Any]):
+    file = {
+        ImageUrl: ImageUrl("https://x.test/a.png"),
+        BinaryContent: BinaryContent(b"a", media_type="text/plain"),
+        UploadedFile: UploadedFile("file-1", "openai"),
+    }[kind]
+    adapter: TypeAdapter[Any] = TypeAdapter(kind)
+    schema = adapter.json_schema(mode="serialization")
+    assert schema["properties"].keys() == adapter.dump_python(file).keys()
+    assert set(schema["required"]) <= adapter.json_schema()["properties"].keys()

@@ -25,8 +25,16 @@ from app.ai.messages.media_types import DOCUMENT_FORMATS, format_of, guess_media
 from app.ai.reprs import repr_without_defaults
 
 ForceDownloadMode: TypeAlias = bool | Literal["allow-local"]
+
+
+def _describe_inferred(schema: dict[str, Any]) -> None:
+    # What is written besides the fields, which pydantic cannot see.
+    schema["properties"].setdefault("media_type", {"anyOf": [{"type": "string"}, {"type": "null"}]})
+    schema["properties"].setdefault("identifier", {"type": "string"})
+
+
 # A repr shows the fields by their own names, and reads back as it is.
-_BY_BOTH_NAMES = ConfigDict(validate_by_name=True, validate_by_alias=True)
+_BY_BOTH_NAMES = ConfigDict(validate_by_name=True, validate_by_alias=True, json_schema_extra=_describe_inferred)
 
 
 def _short_hash(data: bytes) -> str:
@@ -83,7 +91,9 @@ class FileUrl:
         return guess_media_type(self.url)
 
     @model_serializer(mode="wrap")
-    def _with_inferred_fields(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _with_inferred_fields(
+        self, handler: SerializerFunctionWrapHandler
+    ):  # untyped: the schema stays that of the fields
         # Not a computed field: a link without a suffix must still be storable.
         media_type = self._media_type or self._inferred_media_type()
         return {**handler(self), "media_type": media_type, "identifier": self.identifier}
@@ -254,7 +264,7 @@ class BinaryContent:
         return format_of(self.media_type)
 
     @model_serializer(mode="wrap")
-    def _with_identifier(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _with_identifier(self, handler: SerializerFunctionWrapHandler):
         return {**handler(self), "identifier": self.identifier}
 
     __repr__ = repr_without_defaults
@@ -317,7 +327,9 @@ class UploadedFile:
         return format_of(self.media_type)
 
     @model_serializer(mode="wrap")
-    def _with_inferred_fields(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _with_inferred_fields(
+        self, handler: SerializerFunctionWrapHandler
+    ):  # untyped: the schema stays that of the fields
         return {**handler(self), "media_type": self.media_type, "identifier": self.identifier}
 
     __repr__ = repr_without_defaults
