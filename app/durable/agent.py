@@ -189,6 +189,12 @@ class DBOSAgent(WrapperAgent[AgentDepsT, OutputDataT], DBOSConfiguredInstance):
         self, user_prompt: Any, output_type: Any, handler: EventStreamHandler[Any] | None, options: Mapping[str, Any]
     ) -> Generator[_Call]:
         self._refuse_other_model(options)
+        overridden: Mapping[str, Any] = getattr(self.wrapped, "overrides", {})
+        if not isinstance(overridden.get("model", self._model), DBOSModel) or overridden.keys() & {"toolsets", "tools"}:
+            raise UserError(
+                "A recovered run would not know an overridden model, toolsets or tools; override them around `iter` or "
+                "`run_stream` of the wrapped agent, or define another DBOSAgent"
+            )
         if options.get("toolsets"):
             raise UserError("A recovered run would not know toolsets given to `run`; give them to the wrapped agent")
         arguments = {"user_prompt": user_prompt, "output_type": output_type, **options, "infer_name": False}

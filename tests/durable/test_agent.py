@@ -526,6 +526,11 @@ async def test_events_as_a_stream_are_refused() -> None:
         cities.run_stream_events("hi")
 
 
+async def test_a_run_under_an_overridden_model_is_refused() -> None:
+    with cities.override(model=TestModel()), pytest.raises(UserError, match="would not know an overridden model"):
+        await cities.run("go")
+
+
 async def test_overriding_the_model_inside_a_workflow_is_refused(dbos: None) -> None:
     with pytest.raises(Exception, match="model of a DBOSAgent cannot be overridden"):
         await overriding()
