@@ -107,7 +107,8 @@ def _line_of(event: Mapping[str, Any]) -> str | None:
             worker = data.get("worker")
             return f"{_state(kind)} on {worker}" if worker else _state(kind)
         case "attempt" if (event["attempt"] or 1) > 1:
-            return f"step {event['step']}: {data.get('name')}, attempt {event['attempt']}; earlier text of it is void"
+            void = "; its earlier text is void" if data.get("kind") == "model" else ""
+            return f"step {event['step']}: {data.get('name')}, attempt {event['attempt']}{void}"
         case "attempt" if data.get("kind") not in ("tool", "mcp"):
             return f"step {event['step']}: {data.get('name')}"
         case "function_tool_call":

@@ -55,7 +55,7 @@ def test_steps_and_tool_calls_are_told_in_one_line_each_with_the_time_since_the_
 
 def test_a_second_attempt_voids_the_text_of_its_step(capsys: pytest.CaptureFixture[str]) -> None:
     tell(event("attempt", {"kind": "model", "name": "model"}, attempt=2), show_text=True)
-    assert capsys.readouterr().err == "· 0.0 s  step 2: model, attempt 2; earlier text of it is void\n"
+    assert capsys.readouterr().err == "· 0.0 s  step 2: model, attempt 2; its earlier text is void\n"
 
 
 def test_a_terminal_gets_a_line_that_moves(service_url: str, http: httpx.Client, stage: Stage) -> None:
