@@ -117,9 +117,7 @@ class ToolManager:
             ),
         )
         if tool is None:
-            available = [name for name, other in self.tools.items() if other.tool_def.kind != "output"]
-            reason = ModelRetry(unknown_tool(call.tool_name, available or list(self.tools)))
-            validated.error = retry_error(call, reason)
+            validated.error = retry_error(call, ModelRetry(unknown_tool(call.tool_name, list(self.tools))))
             return validated
         try:
             validated.args = await self._validated_args(call, tool, validated.ctx)

@@ -314,6 +314,14 @@ async def test_an_unknown_tool_is_answered_with_the_ones_there_are():
     assert (part.tool_name, part.tool_call_id) == ("nope", "nope")
 
 
+async def test_an_unknown_tool_is_answered_with_output_tools_too():
+    model, script = scripted(call("nope"), call("final_result", {"response": 1}))
+    await Agent(model, output_type=int, tools=[noop]).run("go")
+    part = script.requests[1][-1].parts[0]
+    assert isinstance(part, RetryPromptPart)
+    assert part.content == "No tool named 'nope'. Available tools: 'final_result', 'noop'."
+
+
 async def test_an_unknown_tool_has_the_default_budget():
     model, _ = scripted(call("nope"), call("nope"), "done")
     with pytest.raises(UnexpectedModelBehavior, match="Tool 'nope' exceeded max retries count of 1") as failure:
