@@ -7,6 +7,8 @@ from typing import Any
 from app.ai import Agent
 from app.ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
 from app.ai.models.function import AgentInfo, FunctionModel
+from app.ai.tools import ToolDefinition
+from app.ai.toolsets import ExternalToolset
 
 
 async def _quick(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
@@ -29,4 +31,13 @@ async def pay(amount: int) -> str:
     return f"paid {amount}"
 
 
-AGENTS = {"quick": quick, "careful": careful}
+async def _shop(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+    if any(isinstance(message, ModelResponse) for message in messages):
+        return ModelResponse(parts=[TextPart("sent")])
+    return ModelResponse(parts=[ToolCallPart("ship", {"to": "Oslo"}, tool_call_id="ship-1")])
+
+
+_ship = ToolDefinition(name="ship", parameters_json_schema={"type": "object", "properties": {"to": {"type": "string"}}})
+shop: Agent[Any, Any] = Agent(FunctionModel(_shop), name="shop", toolsets=[ExternalToolset([_ship], id="carrier")])
+
+AGENTS = {"quick": quick, "careful": careful, "shop": shop}
