@@ -33,7 +33,7 @@ def tool_retries_exceeded(tool_name: str, max_retries: int) -> str:
 
 def tool_timed_out(seconds: float) -> str:
     """What the model reads when a tool took too long."""
-    return f"No result within {seconds:g} seconds."
+    return f"Timed out after {seconds} seconds."
 
 
 def unknown_tool(tool_name: str, available: Sequence[str]) -> str:

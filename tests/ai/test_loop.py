@@ -467,7 +467,7 @@ async def test_a_tool_that_takes_too_long_is_cancelled_and_sent_back():
     model, script = scripted(call("slow"), "done")
     assert (await Agent(model, tools=[slow], tool_timeout=0.01).run("go")).output == "done"
     part = only_part(script.last_request)
-    assert isinstance(part, RetryPromptPart) and part.content == "No result within 0.01 seconds."
+    assert isinstance(part, RetryPromptPart) and part.content == "Timed out after 0.01 seconds."
 
 
 async def test_a_timeout_error_of_the_tool_itself_fails_the_run():
