@@ -24,6 +24,7 @@ from app.ai.models.parameters import ModelRequestParameters
 from app.ai.models.streamed_response import StreamedResponse
 from app.ai.profiles import ModelProfileSpec
 from app.ai.providers import Provider, infer_provider
+from app.ai.providers.clients import TIMEOUT
 from app.ai.retries import asked_pause, end_of_pause, send_with_retries
 from app.ai.settings import ModelSettings
 from app.ai.stamps import now_utc
@@ -216,10 +217,9 @@ class HTTPModel(Model):
         if (given := settings.get("timeout")) is not None:
             return httpx.Timeout(given)
         timeout = self.client.timeout
-        if stream or timeout.read is None:
+        if stream or timeout != TIMEOUT:  # somebody's own client has its own
             return timeout
-        silence = max(timeout.read, UNSTREAMED_SILENCE)
-        return httpx.Timeout(connect=timeout.connect, write=timeout.write, pool=timeout.pool, read=silence)
+        return httpx.Timeout(connect=TIMEOUT.connect, write=TIMEOUT.write, pool=TIMEOUT.pool, read=UNSTREAMED_SILENCE)
 
     async def _send(
         self, question: Question, content: str | None, headers: Mapping[str, str], timeout: httpx.Timeout

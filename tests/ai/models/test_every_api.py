@@ -8,15 +8,18 @@ import pickle
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 
 from app.ai.exceptions import ModelAPIError, ModelHTTPError
 from app.ai.models import ModelRequestParameters
+from app.ai.models.openai import OpenAIChatModel
+from app.ai.providers.openai import OpenAIProvider
 from app.ai.settings import ModelSettings, ToolOrOutput
 from app.ai.stamps import now_utc
 from app.ai.tools import ToolDefinition
 from tests.ai.models.apis import ANTHROPIC, APIS, CHAT, GOOGLE, HELLO, NOTHING, RESPONSES, Api, streamed
-from tests.ai.models.chat_server import Answer, as_json
+from tests.ai.models.chat_server import Answer, as_json, serve
 
 LOOK, TOUCH = ToolDefinition(name="look"), ToolDefinition(name="touch")
 FINISH = ToolDefinition(name="finish", kind="output")
@@ -110,6 +113,31 @@ async def test_tools_that_must_not_be_called_stay_listed(api: Api[Any], expected
     )
     assert names_of(body) == ["look"]
     assert expected.items() <= body.items()
+
+
+async def test_a_client_of_ones_own_keeps_its_timeouts():
+    with serve([Answer(b"", hold=True)]) as server:
+        async with httpx.AsyncClient(timeout=0.2) as client:
+            model = OpenAIChatModel("m", provider=OpenAIProvider(base_url=server.url, http_client=client))
+            with pytest.raises(ModelAPIError, match="Timeout"):
+                await model.request(HELLO, None, NOTHING)
+
+
+async def test_a_whole_answer_may_take_longer_than_a_stream_may_be_silent():
+    provider = OpenAIProvider(base_url="http://x", api_key="k")
+    model = OpenAIChatModel("m", provider=provider)
+    asked: list[dict[str, float]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.extensions["timeout"])
+        return httpx.Response(200, json=CHAT.answer)
+
+    async with model:
+        provider.client._transport = httpx.MockTransport(answer)
+        await model.request(HELLO, None, NOTHING)
+        await streamed(model)
+    assert [timeouts["read"] for timeouts in asked] == [600, 120]
+    assert {(timeouts["connect"], timeouts["write"]) for timeouts in asked} == {(10, 30)}
 
 
 NEW: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
