@@ -88,6 +88,8 @@ playground = os.environ.get(PLAYGROUND, "")
 everything_over_http = MCPServerStreamableHTTP(
     os.environ.get(EVERYTHING_URL, "http://127.0.0.1:1/mcp"), id="everything_http", trust_annotations=True
 )
+tiny_script = str(Path(ROOT, "tests/crash/tiny_mcp_server.py"))
+tiny = MCPServerStdio(sys.executable, ["-S", "-E", tiny_script, "look"], id="tiny", trust_annotations=True, timeout=30)
 SECRET = "sesame-7f3a"
 """Given to a server in every way there is."""
 growing_script = str(Path(ROOT, "tests/crash/growing_mcp_server.py"))
@@ -102,6 +104,7 @@ curious_over_http = MCPServerStreamableHTTP(
     os.environ.get(CURIOUS_URL, "http://127.0.0.1:1/mcp"), id="curious_http", trust_annotations=True
 )
 MCP_AGENTS = {
+    "tiny": agent("tiny", tiny),
     "growing": agent("growing", growing),
     "unreachable": agent("unreachable", unreachable),
     "curious": agent("curious", curious("curious")),

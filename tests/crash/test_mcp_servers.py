@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from app.db.waits import Wait, decide
-from tests.crash.cluster import Cluster
+from tests.crash.cluster import Cluster, until
 from tests.crash.mcp_agents import SECRET
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(120)]
@@ -139,3 +139,29 @@ async def test_no_secret_of_a_server_gets_into_the_database(one: Cluster) -> Non
     assert "unreachable" in str(stored)
     assert SECRET not in str(stored)
     assert SECRET not in one.workers[0].log.read_text()
+
+
+async def test_500_runs_with_one_server_leave_nothing_behind_in_their_worker(one: Cluster) -> None:
+    pid = one.workers[0].pid
+
+    def held() -> tuple[int, int]:
+        """Open files and child processes of the worker."""
+        children = [file.read_text().split() for file in Path(f"/proc/{pid}/task").glob("*/children")]
+        return len(list(Path(f"/proc/{pid}/fd").iterdir())), sum(map(len, children))
+
+    async def run(amount: int) -> None:
+        runs = [await one.start_run("tiny", script([("look", {})])) for _ in range(amount)]
+        ended = "select count(*) as n from dbos.workflow_status where workflow_uuid = any(:runs) and status = 'SUCCESS'"
+
+        async def all_ended() -> bool:
+            return (await one.query(ended, runs=runs))[0]["n"] == amount
+
+        await until(all_ended, f"the end of {amount} runs", seconds=100)
+
+    await run(100)
+    files, processes = held()
+    await run(400)
+    more_files, more_processes = held()
+    assert more_processes <= max(processes, 1)
+    # The worker's pool may still have opened a connection or two to Postgres.
+    assert more_files <= files + 8
