@@ -190,6 +190,33 @@ def test_keys_and_passwords_are_never_logged(launch: Start, database_url: str) -
     assert not [secret for secret in [*secrets, password] if secret and str(secret) in logged]
 
 
+@pytest.mark.slow
+def test_keys_of_models_are_neither_logged_nor_stored(
+    launch: Start, database: psycopg.Connection, tmp_path: Path
+) -> None:
+    secret = "sk-a-key-of-a-provider"
+    (tmp_path / "remote_agents.py").write_text("from app.ai import Agent\nAGENTS = {'far': Agent('openai:gpt-5.2')}\n")
+    settings = {
+        "HOLDFAST_AGENTS": "remote_agents",
+        "PYTHONPATH": os.pathsep.join([os.getcwd(), str(tmp_path)]),
+        "OPENAI_API_KEY": secret,
+        "OPENAI_BASE_URL": f"http://user:{secret}@127.0.0.1:9/v1",
+        "HOLDFAST_LOG_LEVEL": "debug",
+    }
+    api, worker = launch("api", **settings), launch("worker", **settings)
+    api.ready()
+    run_id = start_run(api.url, "hello", agent="far")["run_id"]
+    until(lambda: f'"run_id": "{run_id}"' in worker.stderr.read_text(), START_SECONDS)
+    until(lambda: database.execute("select 1 from holdfast.attempts").fetchone(), START_SECONDS)
+    run = httpx.get(f"{api.url}/api/runs/{run_id}?wait=20", timeout=30).text
+    told = [run, *(httpx.get(f"{api.url}/api/runs/{run_id}/{part}").text for part in ("steps", "messages"))]
+    events = httpx.get(f"{api.url}/api/runs/{run_id}/events", headers={"accept": "application/json"}).text
+    agents = httpx.get(f"{api.url}/api/agents").text
+    assert (worker.stop(), api.stop()) == (0, 0)
+    logged = [process.stderr.read_text() + process.stdout.read_text() for process in (api, worker)]
+    assert not [text for text in [*told, events, agents, *logged] if secret in text]
+
+
 @pytest.mark.parametrize(
     ("url", "said"),
     [(None, "DATABASE_URL is not set"), ("sqlite:///x", "runs on Postgres only"), ("x", "DATABASE_URL")],

@@ -90,7 +90,9 @@ class HTTPModel(Model):
 
     @property
     def base_url(self) -> str:
-        return self._provider.base_url
+        """Where the provider's API is; who asks, if the URL says it, is kept out of records and errors."""
+        url = httpx.URL(self._provider.base_url)
+        return str(url.copy_with(userinfo=b"")) if url.userinfo else self._provider.base_url
 
     @property
     def client(self) -> httpx.AsyncClient:
@@ -224,7 +226,8 @@ class HTTPModel(Model):
     async def _send(
         self, question: Question, content: str | None, headers: Mapping[str, str], timeout: httpx.Timeout
     ) -> httpx.Response:
-        base, target = httpx.URL(self.base_url), httpx.URL(self._provider.path(question.path, self._model_name))
+        base = httpx.URL(self._provider.base_url)
+        target = httpx.URL(self._provider.path(question.path, self._model_name))
         url = base.copy_with(path=base.path.rstrip("/") + target.path).copy_merge_params(target.params)
         request = self.client.build_request(
             question.method,
