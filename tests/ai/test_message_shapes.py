@@ -118,7 +118,7 @@ def test_the_repr_of_a_file_reads_back_whole(file: Any):
         (VideoUrl("https://x.test/a.flv"), "video/x-flv", "flv"),
         (VideoUrl("https://x.test/a.mpg"), "video/mpeg", "mpeg"),
         (VideoUrl("https://x.test/a.wmv"), "video/x-ms-wmv", "wmv"),
-        (VideoUrl("https://x.test/a.three_gp"), "video/3gpp", "three_gp"),
+        (VideoUrl("https://x.test/a.3gp"), "video/3gpp", "three_gp"),
         (VideoUrl("https://youtu.be/abc"), "video/mp4", "mp4"),
         (ImageUrl("https://x.test/a.jpg"), "image/jpeg", "jpeg"),
         (ImageUrl("data:image/gif;base64,AAAA"), "image/gif", "gif"),
