@@ -113,6 +113,12 @@ async def babble(ctx: RunContext[None]) -> Any:
     return float("nan")
 
 
+@clerk.tool_plain(defer_loading=True)
+async def archive() -> str:
+    """Put the papers into the cellar."""
+    return "in the cellar"
+
+
 async def scribe_model(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
     """Tells which prompts it can see."""
     seen = [part.content for message in messages for part in message.parts if isinstance(part, UserPromptPart)]

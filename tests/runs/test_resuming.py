@@ -46,6 +46,13 @@ def test_a_failed_run_goes_on_at_the_step_that_failed(shared: Office) -> None:
     assert states == ["run_queued", "run_running", "run_failed", "run_queued", "run_running", "run_succeeded"]
 
 
+def test_a_search_for_tools_is_a_recorded_step(shared: Office) -> None:
+    run_id = shared.start(("search_tools", {"queries": ["papers to the cellar"]}))
+    found = {"discovered_tools": [{"name": "archive", "description": "Put the papers into the cellar."}]}
+    assert shared.answers(run_id) == [["search_tools", found, "success"]]
+    assert [name for name, _, _ in steps(shared, run_id)] == ["model", "tool:search_tools", "model"]
+
+
 def test_a_call_that_was_made_but_could_not_be_kept_is_not_made_again(shared: Office) -> None:
     before = shared.effects()
     run_id = shared.start(("babble", {}))
