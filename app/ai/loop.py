@@ -91,6 +91,11 @@ class ModelRequestNode(AgentNode[AgentDepsT, OutputDataT]):
             self._next = await self._ask_model(ctx, handler and partial(read_with_handler, handler, ctx))
         return self._next
 
+    @property
+    def successor(self) -> CallToolsNode[AgentDepsT, OutputDataT] | None:
+        """The next node, once the model has answered."""
+        return self._next
+
     @asynccontextmanager
     async def stream(self, ctx: RunState) -> AsyncGenerator[AgentStream[AgentDepsT, OutputDataT]]:
         """Ask the model and read its response as it comes; what is left unread is read at the end of the block."""

@@ -98,6 +98,11 @@ class AgentRun(Generic[AgentDepsT, OutputDataT]):
         if not isinstance(self.next_node, End):
             self.next_node = End(FinalResult(result.output))
 
+    def move_to(self, node: Any) -> None:
+        """Go on from this node, unless the run has ended."""
+        if node is not None and not isinstance(self.next_node, End):
+            self.next_node = node
+
     async def end(self, result: FinalResult[OutputDataT]) -> None:
         """End the run here with this result, as when its output was taken from a stream."""
         await self._refresh_metadata()

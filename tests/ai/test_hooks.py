@@ -25,6 +25,7 @@ from app.ai.capabilities import (
 )
 from app.ai.exceptions import SkipModelRequest, SkipToolExecution, SkipToolValidation, UnexpectedModelBehavior
 from app.ai.graph import End
+from app.ai.loop import CallToolsNode
 from app.ai.messages import ModelResponse, PartStartEvent, RetryPromptPart, TextPart, ToolCallPart, ToolReturnPart
 from app.ai.models.test import TestModel
 from app.ai.profiles import ModelProfile
@@ -170,6 +171,24 @@ async def test_a_node_may_be_replaced_and_its_error_answered():
 
     model, _ = scripted(ConnectionError("lost"))
     assert (await Agent(model, capabilities=[hooks]).run("go")).output == "sorry: lost"
+
+
+async def test_nodes_whose_response_is_streamed_have_their_hooks_too():
+    capability = NodeLog()
+    agent = Agent(TestModel(), tools=[add], capabilities=[capability])
+    async with agent.run_stream("go") as result:
+        assert await result.get_output() == '{"add":1}'
+        assert capability.log[-2:] == ["before ModelRequestNode", "around"]
+    befores = [entry.removeprefix("before ") for entry in capability.log if entry.startswith("before ")]
+    assert befores == ["UserPromptNode", "ModelRequestNode", "CallToolsNode", "ModelRequestNode"]
+    assert capability.log[-1] == "after: CallToolsNode"
+    settled = Hooks(before_node_run=lambda ctx, *, node: CallToolsNode(ModelResponse([TextPart("no model")])))
+    model, script = scripted()
+    async with Agent(model, capabilities=[settled]).run_stream("go") as result:
+        assert await result.get_output() == "no model" and script.requests == []
+    with pytest.raises(KeyError):
+        async with agent.run_stream("go"):
+            raise KeyError("of the block")
 
 
 # Model requests

@@ -14,6 +14,7 @@ from app.ai.loop import CallToolsNode, ModelRequestNode
 from app.ai.messages import AgentStreamEvent, FinalResultEvent
 from app.ai.result import FinalResult, StreamedRunResult
 from app.ai.run import AgentRun
+from app.ai.run_hooks import node_hooks
 from app.ai.run_state import build_run_context
 
 
@@ -28,12 +29,18 @@ async def stream_run(
     async with start as run:
         run.ctx.deps.event_stream_handler = handler
         while not isinstance(node := run.next_node, End):
-            if isinstance(node, ModelRequestNode):
-                async with node.stream(run.ctx) as stream:
-                    if await _read_until_result(run, stream):
-                        yield _streamed_result(run, node, stream)
-                        return
-            await run.next(node)
+            if not isinstance(node, ModelRequestNode):
+                await run.next(node)
+                continue
+            was_read = False
+            async with node_hooks(run, node) as open_node:
+                if open_node is not None:
+                    async with open_node.stream(run.ctx) as stream:
+                        if await _read_until_result(run, stream):
+                            was_read = True
+                            yield _streamed_result(run, open_node, stream)
+            if was_read:
+                return
         yield StreamedRunResult(run)
 
 
