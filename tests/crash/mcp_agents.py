@@ -86,7 +86,11 @@ time_server = MCPServerStdio(
 )
 playground = os.environ.get(PLAYGROUND, "")
 everything_over_http = MCPServerStreamableHTTP(
-    os.environ.get(EVERYTHING_URL, "http://127.0.0.1:1/mcp"), id="everything_http", trust_annotations=True
+    os.environ.get(EVERYTHING_URL, "http://127.0.0.1:1/mcp"),
+    id="everything_http",
+    trust_annotations=True,
+    sampling_model=thinker,
+    roots=[ROOT],
 )
 tiny_script = str(Path(ROOT, "tests/crash/tiny_mcp_server.py"))
 tiny = MCPServerStdio(sys.executable, ["-S", "-E", tiny_script, "look"], id="tiny", trust_annotations=True, timeout=30)
@@ -114,7 +118,9 @@ MCP_AGENTS = {
     "killable": agent("killable", fragile("killable")),
     "killable_listing": agent("killable_listing", fragile("killable_listing", "listing")),
     "time": agent("time", time_server),
-    "everything": agent("everything", from_npm("everything", include_instructions=True)),
+    "everything": agent(
+        "everything", from_npm("everything", include_instructions=True, sampling_model=thinker, roots=[ROOT])
+    ),
     "everything_http": agent("everything_http", everything_over_http),
     "filesystem": agent("filesystem", from_npm("filesystem", playground, approval_required=False)),
     "remembering": agent(

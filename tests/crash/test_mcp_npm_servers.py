@@ -17,6 +17,7 @@ import pytest
 from tests.ai.test_mcp import wait_for_port
 from tests.crash.cluster import Cluster, Row, until
 from tests.crash.mcp_agents import EVERYTHING_URL, NPM_FOLDER, PLAYGROUND
+from tests.crash.test_mcp_questions import answer, waits_for
 from tests.crash.test_mcp_servers import script
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(180)]
@@ -98,11 +99,20 @@ EVERYTHING: list[tuple[str, dict[str, Any]]] = [
     ("trigger-long-running-operation", {"duration": 0.2, "steps": 2}),
     ("simulate-research-query", {"topic": "durability"}),
 ]
+ASKING: list[list[tuple[str, dict[str, Any]]]] = [
+    [("trigger-sampling-request", {"prompt": "What is durable?"})],
+    [("get-roots-list", {})],
+    [("trigger-elicitation-request", {})],
+    [("trigger-url-elicitation", {"url": "https://example.com/sign"})],
+]
+"""Each in a turn of its own: over stdio a question is known to belong to a call only if there is no other one."""
 
 
 @pytest.mark.parametrize("agent", ["everything", "everything_http"])
 async def test_every_tool_of_everything_is_listed_and_called(one: Cluster, agent: str) -> None:
-    run_id = await one.start_run(agent, script(EVERYTHING))
+    run_id = await one.start_run(agent, script(EVERYTHING, *ASKING))
+    for body in ({"action": "accept", "content": {"name": "Ann"}}, {"action": "accept"}):
+        await answer(one, run_id, await waits_for(one, run_id), **body)
     listed, outcomes = await tools_and_outcomes(one, run_id)
     assert listed == set(outcomes)
     # It can be called as a task only, a protocol extension that the SDK has dropped; the model is told so.
