@@ -16,7 +16,7 @@ TEST_MODEL_NO_TOOL_CALLS = "success (no tool calls)"
 OUTPUT_TOOL_INVALID = "Output tool not used - arguments are invalid."
 OUTPUT_TOOL_FAILED = "Output tool not used - its function has failed."
 OUTPUT_TOOL_DESCRIPTION = "Give the final answer and end this run."
-TOOL_CALL_DENIED = "The tool call was denied."
+TOOL_CALL_DENIED = "This tool call was denied."
 RETRY_INSTRUCTION = "Correct the problem and try again."
 INTERRUPTED_TOOL_CALL = "This tool call was not finished: the run was interrupted."
 
@@ -28,7 +28,7 @@ def output_retries_exceeded(max_retries: int) -> str:
 
 def tool_retries_exceeded(tool_name: str, max_retries: int) -> str:
     """Why a run fails when a tool was called wrongly too often."""
-    return f"Tool {tool_name!r} exceeded max retries count of {max_retries}"
+    return f"Tool {tool_name!r} has used up its {max_retries} retries"
 
 
 def tool_timed_out(seconds: float) -> str:

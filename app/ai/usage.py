@@ -180,22 +180,22 @@ class UsageLimits:
     def check_before_request(self, usage: RunUsage) -> None:
         """Raise `UsageLimitExceeded` if one more model request is not allowed."""
         if self.request_limit is not None and usage.requests >= self.request_limit:
-            raise UsageLimitExceeded(f"The next request would exceed the request_limit of {self.request_limit}")
-        _check("The next request would exceed", "input_tokens", self.input_tokens_limit, usage.input_tokens)
-        _check("The next request would exceed", "total_tokens", self.total_tokens_limit, usage.total_tokens)
+            raise UsageLimitExceeded(f"One more model request would go over the request_limit of {self.request_limit}")
+        _check("No more requests: over", "input_tokens", self.input_tokens_limit, usage.input_tokens)
+        _check("No more requests: over", "total_tokens", self.total_tokens_limit, usage.total_tokens)
 
     def check_tokens(self, usage: RunUsage) -> None:
         """Raise `UsageLimitExceeded` if the tokens used so far are over a limit."""
-        _check("Exceeded", "input_tokens", self.input_tokens_limit, usage.input_tokens)
-        _check("Exceeded", "output_tokens", self.output_tokens_limit, usage.output_tokens)
-        _check("Exceeded", "total_tokens", self.total_tokens_limit, usage.total_tokens)
+        _check("Over", "input_tokens", self.input_tokens_limit, usage.input_tokens)
+        _check("Over", "output_tokens", self.output_tokens_limit, usage.output_tokens)
+        _check("Over", "total_tokens", self.total_tokens_limit, usage.total_tokens)
 
     def check_before_tool_call(self, projected_usage: RunUsage) -> None:
         """Raise `UsageLimitExceeded` if the usage including the calls about to start is over `tool_calls_limit`."""
         limit, projected = self.tool_calls_limit, projected_usage.tool_calls
         if limit is not None and projected > limit:
             raise UsageLimitExceeded(
-                f"The next tool call(s) would exceed the tool_calls_limit of {limit} (tool_calls={projected})."
+                f"These tool calls would go over the tool_calls_limit of {limit} (tool_calls={projected})"
             )
 
     __repr__ = repr_without_defaults

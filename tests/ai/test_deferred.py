@@ -162,7 +162,7 @@ async def test_a_run_goes_on_with_the_answers_in_the_order_of_the_calls():
     assert result.output == "done"
     assert answers_of(script.last_request) == [
         ("success", "deleted a"),
-        ("denied", "The tool call was denied."),
+        ("denied", "This tool call was denied."),
         ("success", {"said": "yes"}),
         ("success", "deleted z"),
     ]

@@ -324,7 +324,7 @@ async def test_an_unknown_tool_is_answered_with_output_tools_too():
 
 async def test_an_unknown_tool_has_the_default_budget():
     model, _ = scripted(call("nope"), call("nope"), "done")
-    with pytest.raises(UnexpectedModelBehavior, match="Tool 'nope' exceeded max retries count of 1") as failure:
+    with pytest.raises(UnexpectedModelBehavior, match="Tool 'nope' has used up its 1 retries") as failure:
         await Agent(model, tools=[noop]).run("go")
     assert isinstance(failure.value.__cause__, ModelRetry)
 
@@ -374,7 +374,7 @@ async def test_a_tool_without_retries_fails_the_run_at_once_with_the_cause():
         raise ModelRetry("not now")
 
     model, _ = scripted(call("flaky"))
-    with pytest.raises(UnexpectedModelBehavior, match="Tool 'flaky' exceeded max retries count of 0") as raised:
+    with pytest.raises(UnexpectedModelBehavior, match="Tool 'flaky' has used up its 0 retries") as raised:
         await Agent(model, tools=[Tool(flaky, max_retries=0)]).run("go")
     assert raised.value.__cause__ == ModelRetry("not now")
 

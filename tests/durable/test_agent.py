@@ -295,7 +295,7 @@ async def test_a_person_approves_calls_between_two_runs_of_a_workflow(dbos: None
         handle = await DBOS.start_workflow_async(asking)
     assert await DBOS.get_event_async("asks", "open", 10) == ["first", "second"]
     await DBOS.send_async("asks", {"first": True, "second": False}, "answers")
-    assert await handle.get_result() == "a is gone, The tool call was denied."
+    assert await handle.get_result() == "a is gone, This tool call was denied."
     assert effects == ["asked", "deleted a", "asked"]
 
 
