@@ -42,6 +42,7 @@ def make_app(settings: Settings) -> FastAPI:
         agents=describe_agents(load_agents(settings.agents), version=settings.application_version),
         limits=Limits(settings.max_prompt_bytes, timedelta(seconds=settings.idempotency_ttl_seconds)),
         is_migrated=lambda: migrations_current(url),
+        http_capabilities=settings.http_capabilities,
     )
 
     @asynccontextmanager

@@ -41,6 +41,18 @@ class Settings(BaseSettings):
     """Modules with an `AGENTS` dictionary, separated by commas."""
     application_version: str = Field(default="holdfast-1", min_length=1)
     """Pinned: runs are only continued by workers of the same version."""
+    http_capabilities: Names = (
+        "ImageGeneration",
+        "IncludeToolReturnSchemas",
+        "Instrumentation",
+        "ReinjectSystemPrompt",
+        "SetToolMetadata",
+        "Thinking",
+        "ToolSearch",
+        "WebSearch",
+        "XSearch",
+    )
+    """What agents that come over HTTP may have: nothing that starts processes or reaches into this network."""
     max_prompt_bytes: Bytes = MIB
     max_step_bytes: Bytes = 8 * MIB
 
@@ -54,7 +66,7 @@ class Settings(BaseSettings):
 
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
 
-    @field_validator("agents", "allowed_hosts", mode="before")
+    @field_validator("agents", "allowed_hosts", "http_capabilities", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if not isinstance(value, str):

@@ -18,6 +18,7 @@ from app.runs.keys import ANYBODY, BOOTSTRAP, Caller, Keys
 
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 OPEN_PATHS = frozenset({"/livez", "/readyz", "/openapi.json", "/docs"})
+YAML_TYPES = frozenset({"application/yaml", "application/x-yaml", "text/yaml"})
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _DECISION_PATH = re.compile(r"/api/runs/[^/]+/(approvals|inputs)/.*")
 
@@ -101,7 +102,8 @@ class AccessRules:
         if method not in _METHODS_WITH_BODY or not has_body:
             return None
         media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-        return None if media_type == "application/json" else unsupported_media_type(media_type)
+        is_spec = method == "PUT" and media_type in YAML_TYPES
+        return None if media_type == "application/json" or is_spec else unsupported_media_type(media_type)
 
 
 class Gate:

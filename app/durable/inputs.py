@@ -24,6 +24,8 @@ class RunInput(BaseModel):
 
     agent: str
     agent_version: str | None = None
+    spec_version: int | None = None
+    """Of an agent that came over HTTP: the version that the run keeps."""
     prompt: str | list[UserContent] | None = None
     conversation_id: str
     history: list[HistoryLink] = Field(default_factory=list[HistoryLink])

@@ -31,6 +31,7 @@ from app.durable.journal import Instruments
 from app.durable.ownership import OwnershipWatch
 from app.durable.presence import Presence
 from app.durable.serializer import HoldfastSerializer
+from app.durable.spec_agents import SpecAgents
 from app.durable.workflow import RunExecutor, serve_runs
 from app.settings import Settings
 
@@ -106,7 +107,7 @@ class Worker:
             max_step_bytes=self._settings.max_step_bytes,
         )
         threads = ThreadPoolExecutor(self._settings.tool_threads, thread_name_prefix="holdfast-tool")
-        serve_runs(RunExecutor(self._agents, instruments, threads))
+        serve_runs(RunExecutor(self._agents, SpecAgents(engine), instruments, threads))
         DBOS(config=self._dbos_config())
         DBOS.listen_queues([names.RUN_QUEUE])
         # On this loop, so that runs execute here, where the objects made above live.

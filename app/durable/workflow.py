@@ -33,6 +33,7 @@ from app.durable.inputs import RunInput
 from app.durable.journal import Instruments, Journal
 from app.durable.pauses import SharedCooldowns
 from app.durable.serializer import to_json
+from app.durable.spec_agents import SpecAgents
 from app.durable.steps import DurableSteps, follow_model
 from app.telemetry import bind_run
 
@@ -49,13 +50,14 @@ class RunExecutor:
     """Executes runs of the given agents in this process."""
 
     agents: Mapping[str, Agent[Any, Any]]
+    spec_agents: SpecAgents
     instruments: Instruments
     threads: Executor
     """Where synchronous tools run: never DBOS's own threads, which its checkpoints need."""
 
     async def execute(self, run: RunInput, run_id: str) -> dict[str, Any]:
         """One execution of a run, from its start or from where an earlier execution stopped."""
-        agent = self._agent(run.agent)
+        agent = await self._agent(run)
         steps = DurableSteps(Journal(self.instruments, run_id, current_owner()))
         cooldowns = SharedCooldowns(self.instruments.engine)
         with use_steps(steps), use_executor(self.threads), use_cooldowns(cooldowns):
@@ -80,7 +82,10 @@ class RunExecutor:
             result = await agent.run(message_history=result.all_messages(), deferred_tool_results=decided, **settings)
         return result
 
-    def _agent(self, name: str) -> Agent[Any, Any]:
+    async def _agent(self, run: RunInput) -> Agent[Any, Any]:
+        if run.spec_version is not None:
+            return await self.spec_agents.agent(run.agent, run.spec_version)
+        name = run.agent
         if name not in self.agents:
             known = ", ".join(sorted(self.agents)) or "none"
             raise RunError(

@@ -13,10 +13,11 @@ from app.runs.records import AgentInfo
 
 def describe_agents(agents: Mapping[str, Agent[Any, Any]], *, version: str) -> dict[str, AgentInfo]:
     """The agents as clients see them, by the names they are registered under."""
-    return {name: _describe(name, agent, version) for name, agent in agents.items()}
+    return {name: describe_agent(name, agent, version) for name, agent in agents.items()}
 
 
-def _describe(name: str, agent: Agent[Any, Any], version: str) -> AgentInfo:
+def describe_agent(name: str, agent: Agent[Any, Any], version: str) -> AgentInfo:
+    """One agent as clients see it."""
     functions = [toolset for toolset in agent.toolsets if isinstance(toolset, FunctionToolset)]
     return AgentInfo(
         name=name,

@@ -212,6 +212,21 @@ class AgentInfo(Record):
     toolsets: list[str]
 
 
+class AgentVersion(Record):
+    """One version of an agent that came over HTTP."""
+
+    version: int
+    spec: dict[str, Any]
+    created_at: datetime
+    created_by: str = Field(description="The name of the key.")
+
+
+class AgentDetail(AgentInfo):
+    """An agent, and its versions."""
+
+    versions: list[AgentVersion] = Field(description="Newest first; none for an agent that is in a file.")
+
+
 class RunPage(Record):
     """Runs, newest first."""
 

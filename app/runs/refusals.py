@@ -22,6 +22,32 @@ def unknown_agent(name: str, known: Iterable[str], *, in_body: bool = False) -> 
     return kind(f"There is no agent {name!r}.", type="unknown_agent", field="agent" if in_body else "name", fix=fix)
 
 
+def agent_is_code(name: str) -> HoldfastError:
+    """An agent in a file has the name."""
+    return Conflict(
+        f"The agent {name!r} is in a file of this service.",
+        type="agent_is_code",
+        field="name",
+        fix="Use another name, or change the file.",
+    )
+
+
+def invalid_spec(problem: str, field: str = "body") -> HoldfastError:
+    """The body is no agent."""
+    fix = "Correct the spec; docs/agents.md lists its fields."
+    return Invalid(problem, type="invalid_spec", field=field, fix=fix)
+
+
+def capability_not_allowed(name: str, allowed: Iterable[str]) -> HoldfastError:
+    """The capability reaches further than a spec that comes over HTTP may."""
+    return Invalid(
+        f"An agent that comes over HTTP may not have the capability {name!r}.",
+        type="capability_not_allowed",
+        field="capabilities",
+        fix=f"Use one of: {', '.join(sorted(allowed))}; or add it to HOLDFAST_HTTP_CAPABILITIES.",
+    )
+
+
 def unknown_conversation(conversation_id: str) -> HoldfastError:
     """No run belongs to this conversation."""
     return NotFound(

@@ -25,6 +25,7 @@ from app.runs.reach import answers_in_time
 from app.runs.reading import RunReader, read_run, unfinished
 from app.runs.records import AgentInfo, Run
 from app.runs.requests import ForkRun, StartRun
+from app.runs.spec_agents import SpecAgents
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class RunService(RunReader):
         agents: Mapping[str, AgentInfo],
         limits: Limits,
         is_migrated: Callable[[], bool],
+        http_capabilities: Sequence[str] = (),
     ) -> None:
         super().__init__(engine, feed, is_migrated=is_migrated)
         self._client = client
@@ -62,6 +64,7 @@ class RunService(RunReader):
         self.agents = agents
         self.approvals = Approvals(engine)
         self.keys = Keys(engine)
+        self.spec_agents = SpecAgents(engine, agents, http_capabilities)
 
     def agent(self, name: str) -> AgentInfo:
         """What clients may know about an agent."""
@@ -75,7 +78,7 @@ class RunService(RunReader):
     ) -> Started:
         """Store the run and queue it, in one transaction; the same key and request of the same caller give the same
         run again."""
-        agent = self._checked(request)
+        self._check_size(request.prompt_json(), field="prompt")
         run_id = str(uuid7())
         try:
             async with self._engine.begin() as connection:
@@ -83,7 +86,7 @@ class RunService(RunReader):
                     wanted = Claim(idempotency_key, request.fingerprint(), run_id, api_key_id=caller.key_id)
                     if (earlier := await self._earlier(connection, wanted)) is not None:
                         return Started(earlier, replayed=True)
-                await self._enqueue(connection, run_id, agent, request)
+                await self._enqueue(connection, run_id, request)
                 return Started(await read_run(connection, run_id), replayed=False)
         except BusyConversation as error:
             if error.run_id or request.conversation_id is None:
@@ -154,12 +157,6 @@ class RunService(RunReader):
             await runs.delete_traces(connection, run_id)
         await self._client.delete([run_id])
 
-    def _checked(self, request: StartRun) -> AgentInfo:
-        if request.agent not in self.agents:
-            raise refusals.unknown_agent(request.agent, self.agents, in_body=True)
-        self._check_size(request.prompt_json(), field="prompt")
-        return self.agents[request.agent]
-
     def _check_size(self, prompt: Any, *, field: str) -> None:
         size = len(json.dumps(prompt, ensure_ascii=False).encode())
         if size > self._limits.prompt_bytes:
@@ -167,10 +164,11 @@ class RunService(RunReader):
 
     def _forked(self, source: forking.Source, request: ForkRun) -> RunInput:
         agent = source.input["agent"]
-        if agent not in self.agents:
+        spec_version = source.input.get("spec_version")
+        if spec_version is None and agent not in self.agents:
             raise refusals.unknown_agent(agent, self.agents, in_body=True)
         self._check_size(request.edits.prompt_json(), field="edits.prompt")
-        own = {"conversation_id": str(uuid7()), "agent_version": self.agents[agent].version}
+        own = {"conversation_id": str(uuid7()), "agent_version": str(spec_version or self.agents[agent].version)}
         return RunInput.model_validate({**source.input, **request.edits.as_json(), **own})
 
     async def _earlier(self, connection: AsyncConnection, wanted: Claim) -> Run | None:
@@ -178,7 +176,9 @@ class RunService(RunReader):
         held = await idempotency.claim(connection, wanted, kept_for=self._limits.key_lifetime)
         return None if held == wanted else await _replayed(connection, wanted, held)
 
-    async def _enqueue(self, connection: AsyncConnection, run_id: str, agent: AgentInfo, request: StartRun) -> None:
+    async def _enqueue(self, connection: AsyncConnection, run_id: str, request: StartRun) -> None:
+        coded = self.agents.get(request.agent)
+        agent = coded or await self.spec_agents.pinned(connection, request.agent)
         conversation_id = request.conversation_id or str(uuid7())
         earlier: Sequence[runs.ConversationRun] = ()
         if request.conversation_id is not None:
@@ -192,6 +192,7 @@ class RunService(RunReader):
         run = RunInput(
             agent=agent.name,
             agent_version=agent.version,
+            spec_version=int(agent.version) if coded is None else None,
             prompt=request.prompt_json(),
             conversation_id=conversation_id,
             history=links + [HistoryLink(run_id=run.run_id, through_step=run.last_step) for run in earlier],

@@ -45,6 +45,7 @@ def make_test_app(url: str, rules: AccessRules | None = None, *, ping_seconds: f
         agents={"demo": DEMO},
         limits=Limits(MAX_PROMPT_BYTES, timedelta(hours=24)),
         is_migrated=lambda: migrations_current(url),
+        http_capabilities=("Thinking",),
     )
 
     @asynccontextmanager

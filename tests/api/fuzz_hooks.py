@@ -13,6 +13,9 @@ DEPENDS_ON_WHAT_IS_STORED = (
     "idempotency_key_reused",
     "invalid_arguments",
     "invalid_answer",
+    # What an agent spec may say is for its own schema: names of models, templates, capabilities.
+    "invalid_spec",
+    "capability_not_allowed",
 )
 
 

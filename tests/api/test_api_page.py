@@ -46,7 +46,8 @@ class World:
 
     def cursor(self) -> dict[str, str]:
         """The cursor of a second page."""
-        self.run("quick"), self.run("quick")
+        for _ in range(2):
+            self.run("quick")
         return {"CURSOR": self.http.get("/api/runs?limit=1").json()["next_cursor"]}
 
     def output(self, run_id: str) -> Any:
@@ -96,6 +97,7 @@ EXPECTED: list[Expectation] = [
     (r"/conversations/", DEMO, holds(busy_run_id=None)),
     (r"/agents$", None, has('"name":"demo"')),
     (r"/agents/demo", None, holds(name="demo")),
+    (r"PUT .*/agents/poet", None, holds(version="1")),
     (r"/metrics", None, has("holdfast_runs")),
     (r"/livez", None, holds(status="alive")),
     (r"/readyz", None, holds(status="ready")),

@@ -45,6 +45,7 @@ def test_all_routes_are_described(document: dict[str, Any]) -> None:
         ("get", "/api/conversations/{conversation_id}"),
         ("get", "/api/agents"),
         ("get", "/api/agents/{name}"),
+        ("put", "/api/agents/{name}"),
         ("get", "/livez"),
         ("get", "/readyz"),
         ("get", "/metrics"),

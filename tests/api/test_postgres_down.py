@@ -86,7 +86,7 @@ def test_every_endpoint_answers_503_in_three_seconds(wired: httpx.Client, wire: 
         assert response.headers["retry-after"] == "2"
         assert seconds < 3.0, request
     assert wired.get("/livez").status_code == 200
-    assert wired.get("/api/agents").status_code == 200
+    assert wired.get("/api/agents/demo").status_code == 200
 
 
 @pytest.mark.parametrize("outage", ["cut", "freeze"])
@@ -124,7 +124,7 @@ def test_a_key_that_cannot_be_looked_up_is_answered_503_and_the_bootstrap_key_go
         wire.cut()
         stored = http.get("/api/agents", headers={"x-api-key": "hf_0123456789ab_secret"})
         assert (stored.status_code, stored.json()["type"]) == (503, "database_unavailable")
-        assert http.get("/api/agents", headers={"x-api-key": "bootstrap-key"}).status_code == 200
+        assert http.get("/api/agents/demo", headers={"x-api-key": "bootstrap-key"}).status_code == 200
         wire.mend()
 
 
