@@ -166,6 +166,8 @@ if TYPE_CHECKING:
     )
     from app.ai.profiles import (
         DEFAULT_PROFILE,
+        InlineDefsJsonSchemaTransformer,
+        JsonSchemaTransformer,
         ModelProfile,
         ModelProfileSpec,
     )
@@ -276,7 +278,7 @@ _EXPORTS = {
         NativeOutput PromptedOutput StructuredDict TextOutput ToolOutput
     """,
     "app.ai.profiles": """
-        DEFAULT_PROFILE ModelProfile ModelProfileSpec
+        DEFAULT_PROFILE InlineDefsJsonSchemaTransformer JsonSchemaTransformer ModelProfile ModelProfileSpec
     """,
     "app.ai.prompt_node": """
         UserPromptNode
