@@ -62,7 +62,7 @@ async def test_a_listing_is_not_kept_where_that_is_not_wanted_or_for_too_long() 
 
 def library() -> MCPServer:
     """A server of the SDK in this process."""
-    server = MCPServer("library")
+    server = MCPServer("library", instructions="Be quiet.")
 
     @server.resource("book://one", mime_type="text/plain", annotations=Annotations(audience=["user"], priority=0.5))
     def one() -> str:
@@ -103,6 +103,19 @@ async def test_resources_of_a_server_in_this_process_are_listed_and_read() -> No
             await server.read_resource("book://nowhere")
         assert failure.value.code
         assert await call(server, "lend", {"title": "one"}) == "lent one"
+
+
+async def test_a_server_tells_what_it_is_while_it_is_connected() -> None:
+    server = MCPToolset(library())
+    async with server:
+        with pytest.raises(AttributeError, match="instructions is known once"):
+            _ = server.instructions
+        await server.list_tools()
+        assert server.server_info is not None
+        assert (server.server_info.name, server.instructions) == ("library", "Be quiet.")
+        assert server.capabilities.resources is not None
+    with pytest.raises(AttributeError, match="server_info is known once"):
+        _ = server.server_info
 
 
 async def test_a_server_without_resources_lists_none() -> None:

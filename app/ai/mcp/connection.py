@@ -131,6 +131,13 @@ class Connection:
         return self._owner.done()
 
     @property
+    def opened(self) -> Client | None:
+        """The client, once the connection is open."""
+        if not self.usable or not self._ready.done() or self._ready.exception() is not None:
+            return None
+        return self._ready.result()
+
+    @property
     def offers(self) -> frozenset[str]:
         """What the server was told that it may ask for."""
         return self._means.offers

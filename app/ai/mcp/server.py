@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mcp import Client
     from mcp.client.session import ElicitationFnT
     from mcp.shared.exceptions import MCPError as SDKError
-    from mcp_types import CallToolResult, CreateMessageRequestParams, Tool
+    from mcp_types import CallToolResult, CreateMessageRequestParams, Implementation, ServerCapabilities, Tool
 
     from app.ai.messages import ModelResponse
     from app.ai.models import KnownModelName, Model
@@ -157,6 +157,31 @@ class MCPServer(AbstractToolset[Any]):
         """Whether a connection to the server is open in the running event loop."""
         use = self._uses.get(asyncio.get_running_loop())
         return use is not None and use.usable() is not None
+
+    @property
+    def instructions(self) -> str | None:
+        """What the server says about the use of its tools. AttributeError unless a connection is open."""
+        return self._opened("instructions").instructions
+
+    @property
+    def server_info(self) -> Implementation | None:
+        """The server's name and version, if it tells them. AttributeError unless a connection is open."""
+        return self._opened("server_info").server_info
+
+    @property
+    def capabilities(self) -> ServerCapabilities:
+        """What the server can do. AttributeError unless a connection is open."""
+        return self._opened("capabilities").server_capabilities
+
+    def _opened(self, wanted: str) -> Client:
+        use = self._uses.get(asyncio.get_running_loop())
+        connection = use.usable() if use else None
+        client = connection.opened if connection else None
+        if client is None:
+            raise AttributeError(
+                f"{type(self).__name__}.{wanted} is known once a connection is open: with the first request"
+            )
+        return client
 
     async def __aenter__(self) -> Self:
         self._uses.setdefault(asyncio.get_running_loop(), _Use()).entered += 1
