@@ -51,6 +51,10 @@ class ApiClient:
         """Do something to a resource below /api."""
         return self._call("POST", f"/api/{path}", json=body)
 
+    def put(self, path: str, content: bytes, media_type: str) -> Json:
+        """Make a resource below /api what the content says."""
+        return self._call("PUT", f"/api/{path}", content=content, headers={"content-type": media_type})
+
     def delete(self, path: str) -> None:
         """Remove a resource below /api."""
         self._call("DELETE", f"/api/{path}")
