@@ -272,7 +272,7 @@ def test_resume_of_a_call_nobody_waits_for_is_refused(http: httpx.Client, stage:
         stage.wait_for_outcome(run["run_id"], "c1")
     response = http.post(f"/api/runs/{run['run_id']}/resume", json={"tool_call_id": "c2", "result": 1})
     assert (response.status_code, response.json()["type"]) == (409, "run_not_waiting")
-    assert ("c1" in response.json()["detail"]) is parked
+    assert ("It waits for: c1." in response.json()["detail"]) is parked
 
 
 def test_a_second_result_for_a_call_is_refused(http: httpx.Client, stage: Stage) -> None:
@@ -315,5 +315,5 @@ def test_a_queued_run_has_no_steps_and_messages(http: httpx.Client) -> None:
 def test_agents_are_listed_and_shown(http: httpx.Client) -> None:
     (agent,) = http.get("/api/agents").json()["agents"]
     assert agent["name"] == "demo"
-    assert http.get("/api/agents/demo").json() == agent
+    assert http.get("/api/agents/demo").json() == {**agent, "versions": []}
     assert http.get("/api/agents/nobody").json()["type"] == "unknown_agent"
