@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.ai import Agent
+from app.ai.exceptions import UserError
 from app.ai.mcp import MCPServerSSE, MCPServerStdio, MCPServerStreamableHTTP, load_mcp_servers
+from app.ai.models.test import TestModel
 
 
 @pytest.fixture
@@ -102,3 +106,22 @@ def test_a_file_that_is_missing_or_something_else_is_named(file: Path) -> None:
     file.write_text("[]")
     with pytest.raises(ValueError, match=r"mcp\.json has no object `mcpServers`"):
         load_mcp_servers(file)
+
+
+async def test_servers_of_an_agent_spec_are_described_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOLDFAST_TEST_PYTHON", sys.executable)
+    entry = {"command": "${HOLDFAST_TEST_PYTHON}", "args": ["-m", "app.agents.demo.mcp_server"]}
+    model = TestModel(call_tools=[])
+    agent = Agent.from_spec({"capabilities": [{"MCPServers": {"clock": entry}}]}, model=model)
+    async with agent:
+        await agent.run("hello")
+    parameters = model.last_model_request_parameters
+    assert parameters is not None
+    names = [tool.name for tool in parameters.function_tools]
+    assert names and all(name.startswith("clock_") for name in names)
+
+
+def test_a_server_of_an_agent_spec_that_is_wrong_is_named() -> None:
+    for entry, problem in (({}, "'clock': needs either"), ({"command": "${NO_SUCH_VARIABLE}"}, "NO_SUCH_VARIABLE")):
+        with pytest.raises(UserError, match=problem):
+            Agent.from_spec({"model": "test", "capabilities": [{"MCPServers": {"clock": entry}}]})

@@ -28,7 +28,7 @@ NAMES = {
         AbstractCapability AgentCapability AgentNode BuiltinOrLocalTool BuiltinTool CapabilityFunc
         CapabilityOrdering CapabilityPosition CapabilityRef CombinedCapability DynamicCapability
         HandleDeferredToolCalls HistoryProcessor HookTimeoutError Hooks ImageGeneration IncludeToolReturnSchemas
-        Instrumentation MCP ModelRequestContext NativeOrLocalTool NativeTool NodeResult OutputContext
+        Instrumentation MCP MCPServers ModelRequestContext NativeOrLocalTool NativeTool NodeResult OutputContext
         PrefixTools PrepareOutputTools PrepareTools ProcessEventStream ProcessHistory RawOutput RawToolArgs
         ReinjectSystemPrompt SetToolMetadata Thinking ThreadExecutor ToolSearch Toolset ValidatedToolArgs
         WebFetch WebSearch WrapModelRequestHandler WrapNodeRunHandler WrapOutputProcessHandler

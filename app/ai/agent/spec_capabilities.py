@@ -25,6 +25,7 @@ CAPABILITY_TYPES: Final[Mapping[str, CapabilityType]] = {
         ready_made.ImageGeneration,
         ready_made.Instrumentation,
         ready_made.MCP,
+        ready_made.MCPServers,
         ready_made.NativeTool,
         PrefixTools,
         ready_made.ReinjectSystemPrompt,

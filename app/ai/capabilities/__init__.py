@@ -20,6 +20,7 @@ from app.ai.capabilities.abstract import (
 from app.ai.capabilities.combined import CombinedCapability, DynamicCapability
 from app.ai.capabilities.hooks import Hooks, HookTimeoutError
 from app.ai.capabilities.instrumentation import Instrumentation
+from app.ai.capabilities.mcp_servers import MCPServers
 from app.ai.capabilities.native import (
     MCP,
     ImageGeneration,
@@ -76,6 +77,7 @@ __all__ = (
     "ImageGeneration",
     "IncludeToolReturnSchemas",
     "Instrumentation",
+    "MCPServers",
     "ModelRequestContext",
     "NativeOrLocalTool",
     "NativeTool",

@@ -61,7 +61,12 @@ def load_mcp_servers(config_path: str | Path) -> list[AnyMCPServer]:
         entries = _File.model_validate(content).servers
     except ValidationError:
         raise ValueError(f"{path} has no object `mcpServers` at its top") from None
-    return [_server(name, _entry(f"{path}, server {name!r}", entry)) for name, entry in entries.items()]
+    return [server_of_entry(name, entry, place=str(path)) for name, entry in entries.items()]
+
+
+def server_of_entry(name: str, entry: Any, *, place: str) -> AnyMCPServer:
+    """One server, as an entry of such a file describes it; `place` tells in errors where that stands."""
+    return _server(name, _entry(f"{place}, server {name!r}", entry))
 
 
 def _entry(place: str, entry: Any) -> _Entry:
