@@ -17,6 +17,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     SerializerFunctionWrapHandler,
+    StrictBool,
     model_serializer,
 )
 from pydantic.dataclasses import dataclass as pydantic_dataclass
@@ -24,7 +25,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from app.ai.messages.media_types import DOCUMENT_FORMATS, format_of, guess_media_type
 from app.ai.reprs import repr_without_defaults
 
-ForceDownloadMode: TypeAlias = bool | Literal["allow-local"]
+ForceDownloadMode: TypeAlias = StrictBool | Literal["allow-local"]
 
 
 def _describe_inferred(schema: dict[str, Any]) -> None:
