@@ -51,7 +51,6 @@ TABLES: Final = (
     "tool_definitions",
     "cooldowns",
     "agents",
-    "client_messages",
 )
 VIEWS: Final = ("runs", "steps", "messages", "tool_calls")
 WAIT_KINDS: Final = ("approval", "external", "outcome_unknown", "input")

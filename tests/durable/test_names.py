@@ -43,7 +43,7 @@ def test_no_stored_name_has_been_removed() -> None:
     } <= set(names.STEP_EVENTS)
     assert {"run_cursors", "run_events", "attempts", "approvals", "idempotency_keys", "workers"} <= set(names.TABLES)
     assert "tool_definitions" in names.TABLES
-    assert {"api_keys", "cooldowns", "agents", "client_messages"} <= set(names.TABLES)
+    assert {"api_keys", "cooldowns", "agents"} <= set(names.TABLES)
     assert {"runs", "steps", "messages", "tool_calls"} <= set(names.VIEWS)
     assert {"approval", "external", "outcome_unknown", "input"} <= set(names.WAIT_KINDS)
 

@@ -1,4 +1,4 @@
-"""Agents that came over HTTP, each version of them; messages that clients send to runs on their way.
+"""Agents that came over HTTP, each version of them.
 
 Revision ID: 0006
 Revises: 0005
@@ -20,16 +20,6 @@ create table holdfast.agents (
     created_by text not null,
     primary key (name, version)
 );
-
-create table holdfast.client_messages (
-    id bigint generated always as identity primary key,
-    run_id text not null,
-    content jsonb not null,
-    sent_at timestamptz not null default clock_timestamp(),
-    sent_by text not null,
-    taken_at_step integer
-);
-create index client_messages_run on holdfast.client_messages (run_id, id);
 """
 
 
