@@ -11,7 +11,7 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
-from app.agents.registry import load_agents
+from app.agents.registry import load_agents, load_providers
 from app.api.app import create_app
 from app.api.security import AccessRules
 from app.db.embedded import attach
@@ -35,11 +35,13 @@ def make_app(settings: Settings) -> FastAPI:
     engine = make_engine(url, pool_size=10, timeout=2.0)
     client = RunClient(dbos_url(url), application_version=settings.application_version)
     feed = EventFeed(engine, libpq_url(url))
+    agents = load_agents(settings.agents)
+    provided = load_providers(settings.agents, agents)
     service = RunService(
         engine=engine,
         client=client,
         feed=feed,
-        agents=describe_agents(load_agents(settings.agents), version=settings.application_version),
+        agents=describe_agents(agents, version=settings.application_version, provided=provided),
         limits=Limits(settings.max_prompt_bytes, timedelta(seconds=settings.idempotency_ttl_seconds)),
         is_migrated=lambda: migrations_current(url),
         http_capabilities=settings.http_capabilities,
@@ -97,7 +99,8 @@ async def serve_api(settings: Settings) -> None:
 def work(settings: Settings) -> int:
     """Execute runs until SIGINT or SIGTERM. Returns the process's exit code."""
     _database_url(settings)
-    return run_worker(settings, load_agents(settings.agents))
+    agents = load_agents(settings.agents)
+    return run_worker(settings, agents, load_providers(settings.agents, agents))
 
 
 def migrate_database(settings: Settings) -> None:

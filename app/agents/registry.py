@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -31,6 +31,26 @@ def load_agents(modules: Sequence[str]) -> dict[str, Agent[Any, Any]]:
             agents[name] = agent
             origins[name] = module
     return agents
+
+
+def load_providers(modules: Sequence[str], agents: Collection[str]) -> dict[str, Callable[[dict[str, Any]], Any]]:
+    """What makes the dependencies of runs, by the agent's name: the `DEPS` of the modules that `agents` are from.
+
+    Raises:
+        UserError: a provider cannot be called, or belongs to no agent.
+    """
+    providers: dict[str, Callable[[dict[str, Any]], Any]] = {}
+    for module in dict.fromkeys(modules):
+        found: object = getattr(import_module(module), "DEPS", {})
+        if not isinstance(found, Mapping):
+            raise UserError(f'`DEPS` in {module} must be a `{{"name of an agent": provider}}`.')
+        for name, provider in cast("Mapping[object, object]", found).items():
+            if not isinstance(name, str) or name not in agents:
+                raise UserError(f"`DEPS` in {module} has a provider for {name!r}, but there is no such agent.")
+            if not callable(provider):
+                raise UserError(f"`DEPS[{name!r}]` in {module} is a {type(provider).__name__}; it must be a function.")
+            providers[name] = provider
+    return providers
 
 
 def _agents_of(module: str) -> dict[str, Agent[Any, Any]]:

@@ -229,4 +229,11 @@ def _without_references(schema: Any, definitions: dict[str, Any], inside: tuple[
     if name not in definitions:
         raise UserError(f"The schema of a StructuredDict refers to {reference!r}, which it does not define")
     rest = {key: value for key, value in fields.items() if key != "$ref"}
-    return {**_without_references(definitions[name], definitions, (*inside, name)), **rest}
+    referred = _without_references(_as_object(definitions[name]), definitions, (*inside, name))
+    return {**referred, **rest}
+
+
+def _as_object(schema: Any) -> Any:
+    """The schema; `true` and `false`, which are schemas too, as objects that mean the same."""
+    same: dict[str, Any] = {"not": {}}
+    return schema if not isinstance(schema, bool) else {} if schema else same

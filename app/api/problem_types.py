@@ -80,6 +80,8 @@ _EXAMPLES: Final[Sequence[Problem | HoldfastError]] = (
     refusals.agent_is_code("demo"),
     refusals.invalid_spec("The agent spec has no field 'instruction'"),
     refusals.capability_not_allowed("MCP", ["Thinking"]),
+    refusals.invalid_deps("poet", "deps.name", "'name' is a required property"),
+    refusals.takes_no_output_schema("judge"),
     refusals.idempotency_key_reused(_RUN_ID),
     refusals.malformed_cursor(),
     refusals.malformed_last_event_id("abc"),

@@ -25,7 +25,7 @@ INTERNAL_ERROR = Problem(
     status=500,
     detail="The service failed on this request; its log has the cause.",
 )
-_OWN_ERROR_TYPES = frozenset({"not_supported_yet", "not_allowed"})
+_OWN_ERROR_TYPES = frozenset({"not_supported_yet", "not_allowed", "invalid_output_schema"})
 _FIXES = {
     "missing": "Add the field.",
     "extra_forbidden": "Remove the field, or check its spelling.",

@@ -48,6 +48,8 @@ _PREFER_WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?([0-9]{1,9})\"?\s*(?=$|[,
             "run_deleted",
             "not_allowed",
             "not_supported_yet",
+            "invalid_deps",
+            "invalid_output_schema",
         ),
     },
 )

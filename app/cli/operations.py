@@ -26,7 +26,7 @@ def doctor() -> None:
     Exit codes: 0 all is well, 1 something is not.
     """
     with settings_or_exit() as settings:
-        from app.agents.registry import load_agents
+        from app.agents.registry import load_agents, load_providers
         from app.ai.exceptions import UserError
         from app.cli.checkup import check_agents
         from app.db.checkup import Finding, check_database
@@ -35,6 +35,7 @@ def doctor() -> None:
         findings = [Finding("settings", "The environment can be used.")]
         try:
             agents = load_agents(settings.agents)
+            load_providers(settings.agents, agents)
             names = ", ".join(sorted(agents)) or "none"
             findings.append(Finding("agents", f"{names} (from {', '.join(settings.agents)})"))
             findings += asyncio.run(check_agents(agents))

@@ -33,3 +33,7 @@ class RunInput(BaseModel):
     model_settings: dict[str, Any] | None = None
     usage_limits: UsageLimits | None = None
     metadata: dict[str, Any] | None = None
+    deps: dict[str, Any] | None = None
+    """The dependencies, or what their provider makes them of."""
+    output_schema: dict[str, Any] | None = None
+    """JSON schema of the output, in place of the agent's output type."""

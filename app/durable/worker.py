@@ -32,7 +32,7 @@ from app.durable.ownership import OwnershipWatch
 from app.durable.presence import Presence
 from app.durable.serializer import HoldfastSerializer
 from app.durable.spec_agents import SpecAgents
-from app.durable.workflow import RunExecutor, serve_runs
+from app.durable.workflow import DepsProvider, RunExecutor, serve_runs
 from app.settings import Settings
 
 log: Any = structlog.get_logger(__name__)
@@ -41,17 +41,22 @@ EXIT_LOST: Final = 1
 _POLL_SECONDS: Final = 0.05
 
 
-def run_worker(settings: Settings, agents: Mapping[str, Agent[Any, Any]]) -> int:
+def run_worker(
+    settings: Settings, agents: Mapping[str, Agent[Any, Any]], providers: Mapping[str, DepsProvider] | None = None
+) -> int:
     """Execute runs of `agents` until SIGTERM or SIGINT. Returns the process's exit code."""
-    return asyncio.run(Worker(settings, agents).serve())
+    return asyncio.run(Worker(settings, agents, providers or {}).serve())
 
 
 class Worker:
     """One worker. Every object bound to the event loop is made in `serve` and handed down from there."""
 
-    def __init__(self, settings: Settings, agents: Mapping[str, Agent[Any, Any]]) -> None:
+    def __init__(
+        self, settings: Settings, agents: Mapping[str, Agent[Any, Any]], providers: Mapping[str, DepsProvider]
+    ) -> None:
         self._settings = settings
         self._agents = agents
+        self._providers = providers
         self.identity = WorkerIdentity(
             executor_id=f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}",
             application_version=settings.application_version,
@@ -107,7 +112,7 @@ class Worker:
             max_step_bytes=self._settings.max_step_bytes,
         )
         threads = ThreadPoolExecutor(self._settings.tool_threads, thread_name_prefix="holdfast-tool")
-        serve_runs(RunExecutor(self._agents, SpecAgents(engine), instruments, threads))
+        serve_runs(RunExecutor(self._agents, SpecAgents(engine), instruments, threads, self._providers))
         DBOS(config=self._dbos_config())
         DBOS.listen_queues([names.RUN_QUEUE])
         # On this loop, so that runs execute here, where the objects made above live.

@@ -8,7 +8,7 @@ drive → result                     recorded as the run's output
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, cast
@@ -18,7 +18,9 @@ from dbos import DBOS
 from pydantic import TypeAdapter
 
 from app.ai import Agent
+from app.ai.callbacks import call_user_function
 from app.ai.messages import ModelRequest
+from app.ai.output import StructuredDict
 from app.ai.retries import use_cooldowns
 from app.ai.run import AgentRunResult
 from app.ai.steps import use_steps
@@ -41,6 +43,9 @@ log: Any = structlog.get_logger(__name__)
 
 MAX_RECOVERY_ATTEMPTS = 20
 
+DepsProvider = Callable[[dict[str, Any]], Any]
+"""Makes the dependencies of an execution of what the request says; may be async."""
+
 _request: TypeAdapter[ModelRequest] = TypeAdapter(ModelRequest)
 _usage: TypeAdapter[RunUsage] = TypeAdapter(RunUsage)
 
@@ -54,6 +59,7 @@ class RunExecutor:
     instruments: Instruments
     threads: Executor
     """Where synchronous tools run: never DBOS's own threads, which its checkpoints need."""
+    providers: Mapping[str, DepsProvider]
 
     async def execute(self, run: RunInput, run_id: str) -> dict[str, Any]:
         """One execution of a run, from its start or from where an earlier execution stopped."""
@@ -74,6 +80,8 @@ class RunExecutor:
             "metadata": run.metadata,
             "usage": usage,
             "event_stream_handler": follow_model,
+            "deps": await self._deps(run),
+            "output_type": None if run.output_schema is None else StructuredDict(run.output_schema),
         }
         earlier = await history.load(self.instruments.engine, run.history)
         result = await agent.run(run.prompt, message_history=earlier, **settings)
@@ -81,6 +89,13 @@ class RunExecutor:
             decided: DeferredToolResults = await decide(steps, result.output, closing_request(result), usage)
             result = await agent.run(message_history=result.all_messages(), deferred_tool_results=decided, **settings)
         return result
+
+    async def _deps(self, run: RunInput) -> Any:
+        """The dependencies of this execution. What a provider makes is never recorded: it may hold secrets."""
+        provider = None if run.spec_version is not None else self.providers.get(run.agent)
+        if provider is None:
+            return run.deps
+        return await call_user_function(provider, run.deps or {})
 
     async def _agent(self, run: RunInput) -> Agent[Any, Any]:
         if run.spec_version is not None:

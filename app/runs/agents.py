@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from app.ai import Agent
@@ -11,12 +11,14 @@ from app.ai.toolsets import FunctionToolset
 from app.runs.records import AgentInfo
 
 
-def describe_agents(agents: Mapping[str, Agent[Any, Any]], *, version: str) -> dict[str, AgentInfo]:
-    """The agents as clients see them, by the names they are registered under."""
-    return {name: describe_agent(name, agent, version) for name, agent in agents.items()}
+def describe_agents(
+    agents: Mapping[str, Agent[Any, Any]], *, version: str, provided: Collection[str] = ()
+) -> dict[str, AgentInfo]:
+    """The agents as clients see them, by the names they are registered under; `provided` have a provider of deps."""
+    return {name: describe_agent(name, agent, version, provided=name in provided) for name, agent in agents.items()}
 
 
-def describe_agent(name: str, agent: Agent[Any, Any], version: str) -> AgentInfo:
+def describe_agent(name: str, agent: Agent[Any, Any], version: str, *, provided: bool = False) -> AgentInfo:
     """One agent as clients see it."""
     functions = [toolset for toolset in agent.toolsets if isinstance(toolset, FunctionToolset)]
     return AgentInfo(
@@ -27,6 +29,8 @@ def describe_agent(name: str, agent: Agent[Any, Any], version: str) -> AgentInfo
         output_type=getattr(agent.output_type, "__name__", str(agent.output_type)),
         tools=sorted(tool for toolset in functions for tool in toolset.tools),
         toolsets=[toolset.label for toolset in agent.toolsets if toolset not in functions],
+        deps_schema=agent.deps_schema or ({"type": "object"} if provided else None),
+        takes_output_schema=not agent.output_validators,
     )
 
 

@@ -23,6 +23,20 @@ def check_arguments(args: Mapping[str, Any], schema: Mapping[str, Any] | None, t
         raise refusals.invalid_arguments(tool, "args" + _path(error), str(error.message))
 
 
+def check_deps(deps: Mapping[str, Any] | None, schema: Mapping[str, Any] | None, agent: str) -> None:
+    """Raises `Invalid`, which names the field, if the agent takes no deps, other ones, or needs some."""
+    if schema is None:
+        if deps is not None:
+            raise refusals.takes_no_deps(agent)
+        return
+    try:
+        error = _first_error(deps or {}, schema)
+    except RecursionError:
+        raise refusals.invalid_deps(agent, "deps", "they are nested too deeply to be checked") from None
+    if error is not None:
+        raise refusals.invalid_deps(agent, "deps" + _path(error), str(error.message))
+
+
 def check_answers(answers: Mapping[str, InputAnswer], questions: Mapping[str, Question]) -> None:
     """Raises `Invalid`, which names the field, if a question has no answer or its schema forbids the one it has."""
     for name in [*questions, *answers]:
@@ -40,6 +54,7 @@ def _first_error(value: Mapping[str, Any], schema: Mapping[str, Any]) -> Validat
     # With a registry of its own the validator looks up nothing outside the schema, and never in the network.
     validator: Any = Draft202012Validator(schema, registry=Registry[Any]())
     try:
+        Draft202012Validator.check_schema(schema)
         errors: Iterator[ValidationError] = validator.iter_errors(value)
         return next(errors, None)
     except (SchemaError, Unresolvable):

@@ -210,6 +210,8 @@ class AgentInfo(Record):
     output_type: str
     tools: list[str] = Field(description="Function tools; what remote toolsets offer is known to runs only.")
     toolsets: list[str]
+    deps_schema: dict[str, Any] | None = Field(description="JSON schema of `deps` of a run; null if it takes none.")
+    takes_output_schema: bool = Field(description="Whether a run may have an `output_schema` of its own.")
 
 
 class AgentVersion(Record):

@@ -48,6 +48,36 @@ def capability_not_allowed(name: str, allowed: Iterable[str]) -> HoldfastError:
     )
 
 
+def invalid_deps(agent: str, field: str, problem: str) -> HoldfastError:
+    """The dependencies do not fit the agent's schema of them."""
+    return Invalid(
+        f"The agent {agent!r} does not take these deps: {problem}.",
+        type="invalid_deps",
+        field=field,
+        fix=f"Send `deps` that fit `deps_schema` of GET /api/agents/{agent}.",
+    )
+
+
+def takes_no_deps(agent: str) -> HoldfastError:
+    """The agent has neither a schema nor a provider of dependencies."""
+    return Invalid(
+        f"The agent {agent!r} takes no deps.",
+        type="invalid_deps",
+        field="deps",
+        fix="Leave the field out; or give the spec a `deps_schema`, the Python agent a provider in `DEPS`.",
+    )
+
+
+def takes_no_output_schema(agent: str) -> HoldfastError:
+    """The agent's output validators are made for its own output."""
+    return Invalid(
+        f"The agent {agent!r} has output validators, which are made for its own output type.",
+        type="invalid_output_schema",
+        field="output_schema",
+        fix="Leave the field out, or use an agent without output validators.",
+    )
+
+
 def unknown_conversation(conversation_id: str) -> HoldfastError:
     """No run belongs to this conversation."""
     return NotFound(

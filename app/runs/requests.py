@@ -25,6 +25,7 @@ from pydantic_core import PydanticCustomError
 from app.ai.messages import AudioUrl, DocumentUrl, ImageUrl, UserContent, VideoUrl
 from app.ai.settings import ModelSettings
 from app.ai.usage import UsageLimits
+from app.runs.json_schemas import output_schema_problem
 
 MODEL_PATTERN = r"^[a-z0-9][a-z0-9_-]*:[!-~]+$"
 MAX_TIMEOUT_SECONDS = 30 * 24 * 3600
@@ -292,15 +293,23 @@ class StartRun(BaseModel):
     on_busy: Annotated[
         Literal["reject"], Field(description="What to do while the conversation has an unfinished run.")
     ] = "reject"
-    deps: Annotated[Any, Field(description="Not supported yet.", json_schema_extra={"type": "null"})] = None
-    output_schema: Annotated[Any, Field(description="Not supported yet.", json_schema_extra={"type": "null"})] = None
+    deps: Annotated[
+        dict[str, Any] | None,
+        Field(description="Dependencies that fit `deps_schema` of the agent. They are stored: only references."),
+    ] = None
+    output_schema: Annotated[
+        dict[str, Any] | None,
+        Field(description="JSON schema of the output, an object, in place of the agent's output type."),
+    ] = None
 
-    @field_validator("deps", "output_schema", mode="before")
+    @field_validator("output_schema")
     @classmethod
-    def _not_yet(cls, value: Any) -> Any:
-        if value is not None:
+    def _is_usable(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        if value is not None and (problem := output_schema_problem(value)):
             raise PydanticCustomError(
-                "not_supported_yet", "This field is not supported yet.", {"fix": "Leave the field out."}
+                "invalid_output_schema",
+                "This is no JSON schema of an output: {problem}.",
+                {"problem": problem, "fix": 'Send a JSON schema with `"type": "object"` at its top.'},
             )
         return value
 

@@ -19,6 +19,7 @@ from app.durable.names import RUN_QUEUE
 from app.errors import BusyConversation
 from app.runs import refusals
 from app.runs.approvals import Approvals
+from app.runs.arguments import check_deps
 from app.runs.feed import EventFeed
 from app.runs.keys import ANYBODY, Caller, Keys
 from app.runs.reach import answers_in_time
@@ -179,6 +180,9 @@ class RunService(RunReader):
     async def _enqueue(self, connection: AsyncConnection, run_id: str, request: StartRun) -> None:
         coded = self.agents.get(request.agent)
         agent = coded or await self.spec_agents.pinned(connection, request.agent)
+        check_deps(request.deps, agent.deps_schema, agent.name)
+        if request.output_schema is not None and not agent.takes_output_schema:
+            raise refusals.takes_no_output_schema(agent.name)
         conversation_id = request.conversation_id or str(uuid7())
         earlier: Sequence[runs.ConversationRun] = ()
         if request.conversation_id is not None:
@@ -200,6 +204,8 @@ class RunService(RunReader):
             model_settings=request.settings_json(),
             usage_limits=request.limits(),
             metadata=request.metadata,
+            deps=request.deps,
+            output_schema=request.output_schema,
         )
         await self._client.enqueue(connection, NewRun(run_id=run_id, input=run, timeout_seconds=request.timeout))
 

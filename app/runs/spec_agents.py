@@ -15,6 +15,7 @@ from app.ai.exceptions import UserError
 from app.db import agents
 from app.runs import refusals
 from app.runs.agents import describe_agent
+from app.runs.json_schemas import output_schema_problem, schema_problem
 from app.runs.reach import answers_in_time
 from app.runs.records import AgentDetail, AgentInfo, AgentVersion
 from app.runs.text import find_unstorable
@@ -83,7 +84,8 @@ class SpecAgents:
             for capability in spec.capabilities:
                 if capability.name not in self._capabilities:
                     raise refusals.capability_not_allowed(capability.name, self._capabilities)
-            # Templates, schemas and arguments of capabilities are checked by making the agent.
+            _check_schemas(spec)
+            # Templates and arguments of capabilities are checked by making the agent.
             Agent[Any, Any].from_spec(spec, name=name, defer_model_check=True)
         except (UserError, ValueError) as error:
             raise refusals.invalid_spec(str(error)) from error
@@ -91,6 +93,13 @@ class SpecAgents:
         if found := find_unstorable(data):
             raise refusals.unstorable(found)
         return data
+
+
+def _check_schemas(spec: AgentSpec) -> None:
+    if spec.deps_schema is not None and (problem := schema_problem(spec.deps_schema)):
+        raise refusals.invalid_spec(f"`deps_schema` is no JSON schema: {problem}.")
+    if spec.output_schema is not None and (problem := output_schema_problem(spec.output_schema)):
+        raise refusals.invalid_spec(f"`output_schema` is no JSON schema of an output: {problem}.")
 
 
 def _info(row: RowMapping) -> AgentInfo:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.agents import AGENTS
-from app.agents.registry import load_agents
+from app.agents.registry import load_agents, load_providers
 from app.ai.exceptions import UserError
 
 
@@ -47,6 +47,25 @@ def test_further_modules_add_their_agents(modules: Path) -> None:
 def test_a_wrong_module_is_named_with_the_fix(modules: Path, name: str, code: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         load_agents(["app.agents", write(modules, name, code)])
+
+
+def test_providers_of_deps_stand_beside_the_agents(modules: Path) -> None:
+    mine = write(modules, "registry_deps", "AGENTS = {'mine': Agent('test')}\nDEPS = {'mine': dict}")
+    assert load_providers(["app.agents", mine], load_agents([mine])) == {"mine": dict}
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "message"),
+    [
+        ("registry_deps_list", "DEPS = [dict]", "`DEPS` in registry_deps_list must be"),
+        ("registry_deps_other", "DEPS = {'other': dict}", "provider for 'other', but there is no such agent"),
+        ("registry_deps_text", "DEPS = {'mine': 'x'}", r"DEPS\['mine'\]` in registry_deps_text is a str"),
+    ],
+)
+def test_wrong_providers_are_named_with_the_fix(modules: Path, name: str, code: str, message: str) -> None:
+    module = write(modules, name, f"AGENTS = {{'mine': Agent('test')}}\n{code}")
+    with pytest.raises(UserError, match=message):
+        load_providers([module], load_agents([module]))
 
 
 def test_a_module_that_does_not_exist_is_named() -> None:

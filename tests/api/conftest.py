@@ -30,7 +30,15 @@ from tests.api.truth import Truth
 MAX_PROMPT_BYTES = 10_000
 
 DEMO = AgentInfo(
-    name="demo", version="1", description="For tests.", model="test:test", output_type="str", tools=["add"], toolsets=[]
+    name="demo",
+    version="1",
+    description="For tests.",
+    model="test:test",
+    output_type="str",
+    tools=["add"],
+    toolsets=[],
+    deps_schema=None,
+    takes_output_schema=True,
 )
 
 

@@ -16,6 +16,9 @@ DEPENDS_ON_WHAT_IS_STORED = (
     # What an agent spec may say is for its own schema: names of models, templates, capabilities.
     "invalid_spec",
     "capability_not_allowed",
+    # So are JSON schemas, and what agents take as deps.
+    "invalid_deps",
+    "invalid_output_schema",
 )
 
 

@@ -40,4 +40,10 @@ async def _shop(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
 _ship = ToolDefinition(name="ship", parameters_json_schema={"type": "object", "properties": {"to": {"type": "string"}}})
 shop: Agent[Any, Any] = Agent(FunctionModel(_shop), name="shop", toolsets=[ExternalToolset([_ship], id="carrier")])
 
+
+def quick_deps(asked: dict[str, Any]) -> None:
+    """Takes any deps, needs none."""
+
+
+DEPS = {"quick": quick_deps}
 AGENTS = {"quick": quick, "careful": careful, "shop": shop}

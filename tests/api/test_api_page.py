@@ -98,6 +98,8 @@ EXPECTED: list[Expectation] = [
     (r"/agents$", None, has('"name":"demo"')),
     (r"/agents/demo", None, holds(name="demo")),
     (r"PUT .*/agents/poet", None, holds(version="1")),
+    (r"PUT .*/agents/greeter", None, holds(version="1")),
+    (r"\"greeter\"", None, has('"status":"queued"', '"agent":"greeter"')),
     (r"/metrics", None, has("holdfast_runs")),
     (r"/livez", None, holds(status="alive")),
     (r"/readyz", None, holds(status="ready")),

@@ -11,6 +11,11 @@ from tests.api.conftest import MAX_PROMPT_BYTES, make_test_app, serving, start
 
 RUN = {"agent": "demo", "prompt": "hello"}
 DEEP = '{"agent": "demo", "prompt": "x", "metadata": ' + '{"a":' * 200 + "1" + "}" * 201
+BOMB = {
+    "type": "object",
+    "allOf": [{"$ref": "#/$defs/d0"}],
+    "$defs": {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(40)} | {"d40": {}},
+}
 SOME_ID = "0198c0de-0000-7000-8000-000000000000"
 
 
@@ -50,8 +55,15 @@ def refused(response: httpx.Response, status: int, problem_type: str, field: str
         ({**RUN, "metadata": [1]}, "invalid_request", "metadata"),
         ({**RUN, "on_busy": "enqueue"}, "not_supported_yet", "on_busy"),
         ({**RUN, "on_busy": "wait"}, "invalid_request", "on_busy"),
-        ({**RUN, "deps": {}}, "not_supported_yet", "deps"),
-        ({**RUN, "output_schema": {}}, "not_supported_yet", "output_schema"),
+        ({**RUN, "deps": {}}, "invalid_deps", "deps"),
+        ({**RUN, "deps": [1]}, "invalid_request", "deps"),
+        ({**RUN, "output_schema": "object"}, "invalid_request", "output_schema"),
+        ({**RUN, "output_schema": {}}, "invalid_output_schema", "output_schema"),
+        ({**RUN, "output_schema": {"type": "array"}}, "invalid_output_schema", "output_schema"),
+        ({**RUN, "output_schema": {"type": "object", "properties": 3}}, "invalid_output_schema", "output_schema"),
+        ({**RUN, "output_schema": {"type": "object", "not": {"$ref": "#"}}}, "invalid_output_schema", "output_schema"),
+        ({**RUN, "output_schema": {"type": "object", "not": {"$ref": "x"}}}, "invalid_output_schema", "output_schema"),
+        ({**RUN, "output_schema": BOMB}, "invalid_output_schema", "output_schema"),
         ({**RUN, "prompt": "a\0b"}, "unstorable_value", "prompt"),
         ({**RUN, "metadata": {"a": [{"b\0": 1}]}}, "unstorable_value", "metadata.a[0]"),
         ({**RUN, "prompt": "x" * MAX_PROMPT_BYTES}, "prompt_too_large", "prompt"),

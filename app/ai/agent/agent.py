@@ -117,6 +117,7 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
         self._name = name
         self._description = description
         self._deps_type = deps_type
+        self.deps_schema: dict[str, Any] | None = None
         self._output_type = output_type
         self._event_stream_handler = event_stream_handler
         self.model_settings = model_settings
@@ -147,7 +148,10 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
     ) -> Agent[Any, Any]:
         """The agent that a spec describes; the options win over it. `UserError` names the field that is wrong."""
         known = spec if isinstance(spec, AgentSpec) else AgentSpec.from_dict(spec)
-        return cls(**known.agent_arguments(deps_type, options))
+        agent = cls(**known.agent_arguments(deps_type, options))
+        # A type given beside the spec is what the dependencies are then.
+        agent.deps_schema = known.deps_schema if deps_type is NoneType else None
+        return agent
 
     @classmethod
     def from_file(
