@@ -78,6 +78,8 @@ class _Opened:
 class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
     """A model with instructions, tools and an output type. One agent serves any number of runs at once."""
 
+    deps_schema: dict[str, Any] | None = None
+    """What the dependencies have to be, if a spec says it."""
     _instrument_all: ClassVar[InstrumentationSettings | bool] = False
 
     def __init__(  # noqa: PLR0913 - the published options, all keyword-only but the model
@@ -117,7 +119,6 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
         self._name = name
         self._description = description
         self._deps_type = deps_type
-        self.deps_schema: dict[str, Any] | None = None
         self._output_type = output_type
         self._event_stream_handler = event_stream_handler
         self.model_settings = model_settings
