@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 from dbos import DBOS
 from pydantic import TypeAdapter
 
 from app.ai.exceptions import ApprovalRequired, CallDeferred, ModelRetry, UserError
-from app.ai.mcp import MCPServer
+from app.ai.mcp import MCPServer, opened_on_demand
 from app.ai.run_context import RunContext
 from app.ai.tools import ToolDefinition
 from app.ai.toolsets import AbstractToolset, ToolsetTool, WrapperToolset
@@ -41,6 +42,10 @@ class DBOSMCPServer(WrapperToolset[Any]):
     @property
     def id(self) -> str | None:
         return self.wrapped.id
+
+    async def __aenter__(self) -> Self:
+        with opened_on_demand() if in_workflow() else nullcontext():
+            return await super().__aenter__()
 
     async def get_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:
         if not in_workflow():

@@ -22,6 +22,7 @@ from dbos import DBOS, DBOSConfig
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.ai import Agent
+from app.ai.mcp import opened_on_demand
 from app.db.engine import dbos_url, libpq_url, make_engine
 from app.db.workers import WorkerIdentity
 from app.durable import names
@@ -68,8 +69,9 @@ class Worker:
         """Start, execute runs until told to stop, drain."""
         stopping = self._stop_on_signals()
         async with AsyncExitStack() as stack:
-            for agent in self._agents.values():
-                await stack.enter_async_context(agent)
+            with opened_on_demand():
+                for agent in self._agents.values():
+                    await stack.enter_async_context(agent)
             engine = make_engine(self._url, pool_size=10, timeout=30)
             stack.push_async_callback(engine.dispose)
             presence = await asyncio.to_thread(self._appear)

@@ -19,6 +19,7 @@ from pydantic import TypeAdapter
 
 from app.ai import Agent
 from app.ai.callbacks import call_user_function
+from app.ai.mcp import opened_on_demand
 from app.ai.messages import ModelRequest
 from app.ai.output import StructuredDict
 from app.ai.retries import use_cooldowns
@@ -66,7 +67,7 @@ class RunExecutor:
         agent = await self._agent(run)
         steps = DurableSteps(Journal(self.instruments, run_id, current_owner()))
         cooldowns = SharedCooldowns(self.instruments.engine)
-        with use_steps(steps), use_executor(self.threads), use_cooldowns(cooldowns):
+        with use_steps(steps), use_executor(self.threads), use_cooldowns(cooldowns), opened_on_demand():
             result = await self._drive(agent, run, steps)
         return outcome_json(result)
 

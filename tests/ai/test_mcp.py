@@ -29,6 +29,7 @@ from app.ai.mcp import (
     MCPServerStdio,
     MCPServerStreamableHTTP,
     MCPServerUnavailable,
+    opened_on_demand,
 )
 from app.ai.mcp.content import tool_result
 from app.ai.messages import (
@@ -41,6 +42,7 @@ from app.ai.messages import (
     ToolReturnPart,
 )
 from app.ai.models.function import AgentInfo, FunctionModel
+from app.ai.models.test import TestModel
 from app.ai.run_context import RunContext
 from app.ai.usage import RunUsage
 
@@ -177,9 +179,8 @@ async def test_a_trusted_servers_annotations_and_the_configuration_make_tools_id
 async def test_tools_are_rebuilt_from_their_definitions_without_the_server(shared: MCPServerStdio) -> None:
     listed = (await shared.get_tools(context()))["add"]
     elsewhere = MCPServerStdio("/does/not/exist", id="demo", trust_annotations=True, max_retries=3)
-    async with elsewhere:
-        rebuilt = elsewhere.tool_for_tool_def(listed.tool_def)
-        assert not elsewhere.is_running
+    rebuilt = elsewhere.tool_for_tool_def(listed.tool_def)
+    assert not elsewhere.is_running
     assert rebuilt.tool_def == listed.tool_def
     assert rebuilt.idempotent
     assert rebuilt.max_retries == 3
@@ -265,16 +266,37 @@ async def test_an_agent_calls_mcp_tools_and_learns_of_their_failures() -> None:
 # --- connections
 
 
-async def test_a_server_starts_with_the_first_request_and_ends_with_the_last_user() -> None:
+async def test_a_server_starts_when_it_is_entered_and_ends_with_the_last_user() -> None:
     server = stdio()
+    assert not server.is_running
     async with server:
-        assert not server.is_running
+        assert server.is_running
         async with server:
             await asyncio.gather(*(server.direct_call_tool("echo", {"text": "x"}) for _ in range(5)))
             assert len(children()) == 1
         assert server.is_running
     assert not server.is_running
     assert children() == set()
+
+
+async def test_a_server_opened_on_demand_starts_with_the_first_request() -> None:
+    server = stdio()
+    with opened_on_demand():
+        async with server:
+            assert not server.is_running
+            await server.direct_call_tool("echo", {"text": "x"})
+            assert server.is_running
+    assert not server.is_running
+    assert children() == set()
+
+
+async def test_a_server_that_cannot_be_entered_is_left_as_it_was() -> None:
+    server = MCPServerStdio("/does/not/exist")
+    with pytest.raises(MCPServerUnavailable, match="/does/not/exist"):
+        await server.__aenter__()
+    assert not server.is_running
+    with pytest.raises(MCPServerUnavailable, match="/does/not/exist"):
+        await Agent(TestModel(), toolsets=[server]).run("go")
 
 
 async def test_a_server_that_nobody_entered_is_started_for_one_call() -> None:

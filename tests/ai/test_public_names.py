@@ -55,8 +55,9 @@ NAMES = {
     "app.ai.format_prompt": "format_as_xml",
     "app.ai.graph": "BaseNode End GraphRunContext",
     "app.ai.mcp": """
-        CallToolFunc MCPError MCPServer MCPServerSSE MCPServerStdio MCPServerStreamableHTTP MCPToolset
-        ProcessToolCallback Resource ResourceAnnotations ResourceTemplate ToolResult load_mcp_servers
+        CallToolFunc MCPError MCPServer MCPServerHTTP MCPServerSSE MCPServerStdio MCPServerStreamableHTTP MCPToolset
+        ProcessToolCallback Resource ResourceAnnotations ResourceTemplate ServerCapabilities ToolResult
+        load_mcp_servers
     """,
     "app.ai.messages": """
         AgentStreamEvent AudioFormat AudioMediaType AudioUrl BaseToolCallPart BaseToolReturnPart BinaryContent

@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import Context
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -25,7 +26,7 @@ from app.ai.mcp.logs import WANTED_LEVEL, log_message
 if TYPE_CHECKING:
     from mcp import Client
     from mcp.client._transport import ReadStream
-    from mcp.client.session import ClientRequestContext, IncomingMessage
+    from mcp.client.session import ClientRequestContext, IncomingMessage, LoggingFnT
     from mcp.shared.message import SessionMessage
     from mcp_types import (
         CreateMessageRequestParams,
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
         ElicitRequestParams,
         ElicitResult,
         ErrorData,
+        Implementation,
         ListRootsResult,
+        LoggingLevel,
         LoggingMessageNotificationParams,
     )
 
@@ -95,6 +98,15 @@ class Watched:
         await self._stream.aclose()
 
 
+@dataclass(frozen=True)
+class Manners:
+    """How we present ourselves to a server, and what becomes of its log messages."""
+
+    client_info: Implementation | None = None
+    log_level: LoggingLevel | None = None
+    log_handler: LoggingFnT | None = None
+
+
 class Connection:
     """A connection that starts to open when it is made."""
 
@@ -106,8 +118,10 @@ class Connection:
         start_timeout: float,
         read_timeout: float,
         means: Means | None = None,
+        manners: Manners | None = None,
     ):
         self._server = server
+        self._manners = manners or Manners()
         self._means = means or Means()
         self._exchanges: list[Exchange] = []
         self.listings = Listings()
@@ -200,8 +214,9 @@ class Connection:
         client = Client(
             self._transport.served or self._transport,
             read_timeout_seconds=self._read_timeout,
-            logging_callback=self._log,
-            log_level=WANTED_LEVEL,
+            logging_callback=self._manners.log_handler or self._log,
+            log_level=self._manners.log_level or WANTED_LEVEL,
+            client_info=self._manners.client_info,
             elicitation_callback=self._elicit if "elicitation" in offers else None,
             sampling_callback=self._sample if "sampling" in offers else None,
             list_roots_callback=self._list_roots if "roots" in offers else None,

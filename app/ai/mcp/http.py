@@ -11,7 +11,8 @@ from urllib.parse import urlsplit, urlunsplit
 from typing_extensions import Unpack
 
 from app.ai.mcp.connection import Transport
-from app.ai.mcp.server import MCPServer, ServerOptions
+from app.ai.mcp.options import ServerOptions
+from app.ai.mcp.server import MCPServer
 
 if TYPE_CHECKING:
     import httpx2
@@ -34,8 +35,7 @@ class MCPServerStreamableHTTP(MCPServer):
         **options: Unpack[ServerOptions],
     ):
         super().__init__(**options)
-        if (headers or auth) and http_client is not None:
-            raise ValueError("`headers` and `auth` are not used with an `http_client`: give it its own.")
+        check_one_way(headers, auth, http_client)
         self.url = url
         self.headers = dict(headers or {})
         self.auth = auth
@@ -47,6 +47,12 @@ class MCPServerStreamableHTTP(MCPServer):
 
     def transport(self) -> Transport:
         return _HTTPTransport(self.url, self.headers, self.auth, self.http_client)
+
+
+def check_one_way(headers: object, auth: object, http_client: object) -> None:
+    """ValueError where the options contradict each other."""
+    if (headers or auth) and http_client is not None:
+        raise ValueError("`headers` and `auth` are not used with an `http_client`: give it its own.")
 
 
 def shown_url(url: str) -> str:

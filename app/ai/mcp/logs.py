@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
     from mcp_types import LoggingMessageNotificationParams
 
 logger = logging.getLogger(__name__)
 
-WANTED_LEVEL: Final = "info"
-"""What servers are asked for where the protocol lets a client ask."""
+WANTED_LEVEL: Final[Literal["info"]] = "info"
+"""What servers are asked for where the protocol lets a client ask and the user does not say."""
 
 _LEVELS: Final = {
     "debug": logging.DEBUG,

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from pydantic_core import SchemaValidator, core_schema
 from typing_extensions import Unpack
 
 from app.ai.exceptions import ApprovalRequired, ModelRetry
 from app.ai.mcp.codes import CONNECTION_CLOSED, REFUSED, REQUEST_TIMEOUT, SESSION_LOST
-from app.ai.mcp.connection import Connection, Transport
-from app.ai.mcp.content import ToolResult, text_of, tool_result
+from app.ai.mcp.connection import Connection, Manners, Transport
+from app.ai.mcp.content import ToolResult, links_of, text_of, tool_result
 from app.ai.mcp.errors import MCPCallLost, MCPServerUnavailable
 from app.ai.mcp.exchange import Exchange, Means, current_host
+from app.ai.mcp.options import ServerOptions
 from app.ai.mcp.policy import Policy, PolicyOptions
 from app.ai.mcp.progress import progress_callback
 from app.ai.mcp.questions import CallState, state_in
 from app.ai.mcp.requests import ToolRequest, list_resource_templates, list_resources, list_tools, read_resource
 from app.ai.mcp.resources import MCPError, Resource, ResourceTemplate
 from app.ai.mcp.sampling import Sampled, Sampling
+from app.ai.mcp.server_capabilities import ServerCapabilities
 from app.ai.messages import BinaryContent, InstructionPart
 from app.ai.run_context import RunContext
 from app.ai.tools import ToolDefinition
@@ -31,70 +35,37 @@ from app.ai.toolsets.abstract import AbstractToolset, ToolsetInstructions, Tools
 
 if TYPE_CHECKING:
     from mcp import Client
-    from mcp.client.session import ElicitationFnT
     from mcp.shared.exceptions import MCPError as SDKError
-    from mcp_types import CallToolResult, CreateMessageRequestParams, Implementation, ServerCapabilities, Tool
+    from mcp_types import (
+        CallToolResult,
+        CreateMessageRequestParams,
+        Implementation,
+        LoggingLevel,
+        Tool,
+    )
 
     from app.ai.messages import ModelResponse
-    from app.ai.models import KnownModelName, Model
 
 T = TypeVar("T")
+
+_on_demand: ContextVar[bool] = ContextVar("_on_demand", default=False)
 
 _BROKEN = frozenset({CONNECTION_CLOSED, SESSION_LOST})
 # The server checks the arguments against its own schema.
 _ANY_OBJECT = SchemaValidator(core_schema.dict_schema(core_schema.str_schema(), core_schema.any_schema()))
 
 
-class CallToolFunc(Protocol):
-    """Calls a tool of the server by its own name; `metadata` travels in the request's `_meta`."""
+@contextmanager
+def opened_on_demand() -> Generator[None]:
+    """Let servers that are entered inside the block open with their first request.
 
-    def __call__(
-        self, name: str, args: dict[str, Any], metadata: dict[str, Any] | None = None, /
-    ) -> Awaitable[ToolResult]: ...
-
-
-ProcessToolCallback: TypeAlias = Callable[
-    [RunContext[Any], CallToolFunc, str, dict[str, Any]],
-    Awaitable[ToolResult],
-]
-"""Makes a run's calls to the server: called with the context, the function that calls, the tool and its arguments."""
-
-
-class ServerOptions(PolicyOptions, total=False):
-    """The options that every kind of server takes."""
-
-    id: str | None
-    """A name that is unique among the toolsets of an agent; durable runs need one."""
-    tool_prefix: str | None
-    """Put before each tool's name, with an underscore."""
-    timeout: float
-    """Seconds that the server may take to start."""
-    read_timeout: float
-    """Seconds that one request may take."""
-    process_tool_call: ProcessToolCallback | None
-    """Makes the call in our place, see there."""
-    elicitation_callback: ElicitationFnT | None
-    """Answers questions of the server at once; without one they wait for a person in durable runs."""
-    allow_sampling: bool
-    """Whether the server may ask the `sampling_model`."""
-    sampling_model: Model | KnownModelName | None
-    """Answers what the server asks a model; without one it may ask none."""
-    max_samplings: int
-    """How often the server may ask the model in one call."""
-    max_sampling_tokens: int
-    """The longest answer of the model."""
-    roots: Iterable[str | Path] | None
-    """Folders that the server is told it may work in."""
-    cache_tools: bool
-    """Whether the listing of tools is kept until the server says that it changed."""
-    cache_resources: bool
-    """The same for resources."""
-    cache_seconds: float
-    """How long a listing is kept at most."""
-    max_retries: int
-    """How often a failing call may be tried again by the model."""
-    include_instructions: bool
-    """Whether the model gets the server's instructions: text from outside, so not by default."""
+    A durable run that only replays never contacts its servers, and a worker starts without them.
+    """
+    token = _on_demand.set(True)
+    try:
+        yield
+    finally:
+        _on_demand.reset(token)
 
 
 @dataclass
@@ -112,8 +83,8 @@ class _Use:
 class MCPServer(AbstractToolset[Any]):
     """The tools of one MCP server.
 
-    `async with server` keeps its connection between calls. It opens with the first request, not before, so a durable
-    run that only replays never contacts the server; a broken connection is replaced before the next request.
+    `async with server` opens a connection and keeps it between calls; a broken one is replaced before the next
+    request. Inside `opened_on_demand` it opens with the first request, not before.
     """
 
     def __init__(self, **options: Unpack[ServerOptions]):
@@ -132,12 +103,21 @@ class MCPServer(AbstractToolset[Any]):
         self.cache_tools = options.get("cache_tools", True)
         self.cache_resources = options.get("cache_resources", True)
         self.cache_seconds = options.get("cache_seconds", 60.0)
+        self.log_level: LoggingLevel | None = options.get("log_level")
+        self.log_handler = options.get("log_handler")
+        self.client_info = options.get("client_info")
         self.max_samplings = options.get("max_samplings", 5)
         self.max_sampling_tokens = options.get("max_sampling_tokens", 4096)
         roots = options.get("roots")
         self.roots = None if roots is None else [str(root) for root in roots]
         self.policy = Policy.of(**cast("PolicyOptions", options))
         self._uses: dict[asyncio.AbstractEventLoop, _Use] = {}
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and _settings(self) == _settings(other)
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.id, self.target))
 
     @property
     @abstractmethod
@@ -171,7 +151,7 @@ class MCPServer(AbstractToolset[Any]):
     @property
     def capabilities(self) -> ServerCapabilities:
         """What the server can do. AttributeError unless a connection is open."""
-        return self._opened("capabilities").server_capabilities
+        return ServerCapabilities.of(self._opened("capabilities").server_capabilities)
 
     def _opened(self, wanted: str) -> Client:
         use = self._uses.get(asyncio.get_running_loop())
@@ -179,15 +159,37 @@ class MCPServer(AbstractToolset[Any]):
         client = connection.opened if connection else None
         if client is None:
             raise AttributeError(
-                f"{type(self).__name__}.{wanted} is known once a connection is open: with the first request"
+                f"{type(self).__name__}.{wanted} is known while a connection is open: use it in `async with server`"
             )
         return client
 
     async def __aenter__(self) -> Self:
-        self._uses.setdefault(asyncio.get_running_loop(), _Use()).entered += 1
+        self._enter()
+        if not _on_demand.get():
+            try:
+                async with self._connection().client():
+                    pass
+            except BaseException:
+                await self._leave()
+                raise
         return self
 
     async def __aexit__(self, *args: Any) -> bool | None:
+        await self._leave()
+        return None
+
+    @asynccontextmanager
+    async def _in_use(self) -> AsyncGenerator[None]:
+        self._enter()
+        try:
+            yield
+        finally:
+            await self._leave()
+
+    def _enter(self) -> None:
+        self._uses.setdefault(asyncio.get_running_loop(), _Use()).entered += 1
+
+    async def _leave(self) -> None:
         loop = asyncio.get_running_loop()
         use = self._uses[loop]
         use.entered -= 1
@@ -197,7 +199,6 @@ class MCPServer(AbstractToolset[Any]):
                 connection.close()
             for connection in use.connections:
                 await connection.wait_ended()
-        return None
 
     async def list_tools(self) -> list[Tool]:
         """The server's tools, under its own names.
@@ -251,7 +252,7 @@ class MCPServer(AbstractToolset[Any]):
             raise MCPError.of(err) from err
 
     async def _listing(self, kind: str, ask: Callable[[Client], Awaitable[T]], *, keep: bool) -> T:
-        async with self:
+        async with self._in_use():
             connection = self._connection()
             if keep and (kept := connection.listings.get(kind)) is not None:
                 return kept
@@ -293,7 +294,15 @@ class MCPServer(AbstractToolset[Any]):
         exchange.defer_if_asked(said)
         if result.is_error:
             raise ModelRetry(said or f"The tool {name!r} failed without a message.")
-        return tool_result(result)
+        return tool_result(result, await self._linked(result))
+
+    async def _linked(self, result: CallToolResult) -> dict[str, Any]:
+        """What the resources hold that a result links to, by address; without those that the server does not give."""
+        found: dict[str, Any] = {}
+        for address in links_of(result):
+            with suppress(MCPError, MCPServerUnavailable):
+                found[address] = await self.read_resource(address)
+        return found
 
     def _exchange(
         self, name: str, sampled: Sampled, state: CallState | None = None, key: str | None = None
@@ -379,7 +388,7 @@ class MCPServer(AbstractToolset[Any]):
         """Send over the open connection; once more over a new one after the errors in `repeat_on`."""
         from mcp.shared.exceptions import MCPError as SDKError
 
-        async with self:
+        async with self._in_use():
             try:
                 return await self._send(send, exchange)
             except SDKError as err:
@@ -408,7 +417,12 @@ class MCPServer(AbstractToolset[Any]):
             # What a client offers is said once, when the connection opens.
             usable.retire()
         connection = Connection(
-            self._name, self.transport(), start_timeout=self.timeout, read_timeout=self.read_timeout, means=means
+            self._name,
+            self.transport(),
+            start_timeout=self.timeout,
+            read_timeout=self.read_timeout,
+            means=means,
+            manners=Manners(self.client_info, self.log_level, self.log_handler),
         )
         # Retired ones stay listed until they have ended, so that leaving the server waits for them too.
         use.connections = [*(old for old in use.connections if not old.ended), connection]
@@ -424,7 +438,7 @@ class MCPServer(AbstractToolset[Any]):
         return ModelRetry(f"The server refused the call of {tool!r}: {err}")
 
     def _definition(self, tool: Tool) -> ToolDefinition:
-        annotations = tool.annotations.model_dump(exclude_none=True) if tool.annotations else {}
+        annotations = tool.annotations.model_dump(exclude_none=True) if tool.annotations else None
         return ToolDefinition(
             name=f"{self.tool_prefix}_{tool.name}" if self.tool_prefix else tool.name,
             description=tool.description,
@@ -439,3 +453,7 @@ class MCPServer(AbstractToolset[Any]):
 
 def _unnoted(_params: CreateMessageRequestParams, _response: ModelResponse) -> None:
     """Nobody counts what a call outside a run costs."""
+
+
+def _settings(server: object) -> dict[str, Any]:
+    return {name: value for name, value in vars(server).items() if name != "_uses"}

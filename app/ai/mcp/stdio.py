@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, TextIO
 from typing_extensions import Unpack
 
 from app.ai.mcp.connection import Transport, Watched
-from app.ai.mcp.server import MCPServer, ServerOptions
+from app.ai.mcp.options import ServerOptions
+from app.ai.mcp.server import MCPServer
 
 if TYPE_CHECKING:
     from mcp import StdioServerParameters

@@ -15,7 +15,8 @@ from app.ai.exceptions import UserError
 from app.ai.mcp.config_file import load_mcp_servers
 from app.ai.mcp.connection import Transport
 from app.ai.mcp.http import MCPServerStreamableHTTP
-from app.ai.mcp.server import MCPServer, ServerOptions
+from app.ai.mcp.options import ServerOptions
+from app.ai.mcp.server import MCPServer
 from app.ai.mcp.sse import MCPServerSSE
 from app.ai.mcp.stdio import MCPServerStdio
 
