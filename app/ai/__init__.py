@@ -98,6 +98,8 @@ if TYPE_CHECKING:
         ImageMediaType,
         ImageUrl,
         InstructionPart,
+        LoadCapabilityCallPart,
+        LoadCapabilityReturnPart,
         ModelMessage,
         ModelMessagesTypeAdapter,
         ModelRequest,
@@ -109,6 +111,8 @@ if TYPE_CHECKING:
         MultiModalContent,
         NativeToolCallPart,
         NativeToolReturnPart,
+        NativeToolSearchCallPart,
+        NativeToolSearchReturnPart,
         OutputToolCallEvent,
         OutputToolResultEvent,
         PartDeltaEvent,
@@ -125,7 +129,10 @@ if TYPE_CHECKING:
         ToolCallPartDelta,
         ToolReturn,
         ToolReturnPart,
+        ToolSearchCallPart,
+        ToolSearchReturnPart,
         UploadedFile,
+        UploadedFileProviderName,
         UserContent,
         UserPromptPart,
         VideoFormat,
@@ -252,13 +259,15 @@ _EXPORTS = {
         BinaryContent BinaryImage BuiltinToolCallEvent BuiltinToolCallPart BuiltinToolResultEvent
         BuiltinToolReturnPart CachePoint CompactionPart DocumentFormat DocumentMediaType DocumentUrl
         FilePart FileUrl FinalResultEvent FinishReason FunctionToolCallEvent FunctionToolResultEvent
-        HandleResponseEvent ImageFormat ImageMediaType ImageUrl InstructionPart ModelMessage
-        ModelMessagesTypeAdapter ModelRequest ModelRequestPart ModelResponse ModelResponsePart
-        ModelResponsePartDelta ModelResponseStreamEvent MultiModalContent NativeToolCallPart
-        NativeToolReturnPart OutputToolCallEvent OutputToolResultEvent PartDeltaEvent PartEndEvent
+        HandleResponseEvent ImageFormat ImageMediaType ImageUrl InstructionPart LoadCapabilityCallPart
+        LoadCapabilityReturnPart ModelMessage ModelMessagesTypeAdapter ModelRequest ModelRequestPart
+        ModelResponse ModelResponsePart ModelResponsePartDelta ModelResponseStreamEvent
+        MultiModalContent NativeToolCallPart NativeToolReturnPart NativeToolSearchCallPart
+        NativeToolSearchReturnPart OutputToolCallEvent OutputToolResultEvent PartDeltaEvent PartEndEvent
         PartStartEvent RetryPromptPart SystemPromptPart TextContent TextPart TextPartDelta ThinkingPart
-        ThinkingPartDelta ToolCallPart ToolCallPartDelta ToolReturn ToolReturnPart UploadedFile UserContent
-        UserPromptPart VideoFormat VideoMediaType VideoUrl
+        ThinkingPartDelta ToolCallPart ToolCallPartDelta ToolReturn ToolReturnPart ToolSearchCallPart
+        ToolSearchReturnPart UploadedFile UploadedFileProviderName UserContent UserPromptPart
+        VideoFormat VideoMediaType VideoUrl
     """,
     "app.ai.models.concurrency": """
         ConcurrencyLimitedModel limit_model_concurrency

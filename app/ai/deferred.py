@@ -118,7 +118,7 @@ class DeferredToolRequests:
     ) -> DeferredToolResults:
         """Answers to these requests. `approve_all` approves what `approvals` does not mention.
 
-        Raises `UserError` for ids that were not asked about.
+        Raises an error, both `UserError` and `ValueError`, for ids that were not asked about.
         """
         decided: dict[str, Any] = {call.tool_call_id: True for call in self.approvals} if approve_all else {}
         decided.update(approvals or {})
@@ -150,8 +150,12 @@ def _decision(approval: bool | ToolApproved | ToolDenied) -> ToolApproved | Tool
     return approval
 
 
+class _UnknownCallsError(UserError, ValueError):
+    """The answers name calls that nobody asked about."""
+
+
 def _check_ids(what: str, given: Iterable[str], asked: list[ToolCallPart]) -> None:
     expected = {call.tool_call_id for call in asked}
     unknown = sorted(set(given) - expected)
     if unknown:
-        raise UserError(f"{what} names tool calls that are not open: {unknown}; open are {sorted(expected)}")
+        raise _UnknownCallsError(f"{what} names tool calls that are not open: {unknown}; open are {sorted(expected)}")

@@ -188,7 +188,7 @@ class ModelRequestNode(AgentNode[AgentDepsT, OutputDataT]):
         state = ctx.state
         self.request = prepared.message
         response = replace(
-            response,
+            ctx.deps.tool_manager.with_kinds(response),
             run_id=response.run_id or state.run_id,
             conversation_id=response.conversation_id or state.conversation_id,
         )

@@ -15,7 +15,7 @@ from app.ai.callbacks import call_user_function
 from app.ai.capabilities.combined import CombinedCapability
 from app.ai.capabilities.lifecycle import TOOL_VALIDATE_HOOKS, tool_validate
 from app.ai.exceptions import ModelRetry, ToolRetryError
-from app.ai.messages import InstructionPart, RetryPromptPart, ToolCallPart
+from app.ai.messages import InstructionPart, ModelResponse, RetryPromptPart, ToolCallPart, ToolPartKind
 from app.ai.output_maker import tool_output_context, validated_output
 from app.ai.output_processors import ObjectProcessor
 from app.ai.run_context import RunContext
@@ -85,6 +85,22 @@ class ToolManager:
         """Who answers a call."""
         tool = self.tools.get(call.tool_name)
         return tool.tool_def.kind if tool else "unknown"
+
+    def with_kinds(self, response: ModelResponse) -> ModelResponse:
+        """The response with calls of tools that have their own class of parts as such."""
+        if not any(self._kind_of_parts(call) for call in response.tool_calls):
+            return response
+        parts = [
+            ToolCallPart.narrow_type(replace(part, tool_kind=kind))
+            if isinstance(part, ToolCallPart) and (kind := self._kind_of_parts(part))
+            else part
+            for part in response.parts
+        ]
+        return replace(response, parts=parts)
+
+    def _kind_of_parts(self, call: ToolCallPart) -> ToolPartKind | None:
+        tool = self.tools.get(call.tool_name)
+        return tool.tool_def.tool_kind if tool else None
 
     def budget_of(self, call: ToolCallPart) -> int:
         """How often the tool may fail in a row before the run does."""

@@ -35,8 +35,7 @@ def answer_of(call: ToolCallPart, value: Any) -> Answered:
     """The answer to a call, made of what a tool returned or what somebody outside the run answered."""
     match value:
         case ToolReturn():
-            part = ToolReturnPart(call.tool_name, value.return_value, call.tool_call_id, metadata=value.metadata)
-            return Answered(part, value.content)
+            return Answered(_returned(call, value.return_value, value.metadata), value.content)
         case ToolReturnPart():
             return Answered(replace(value, tool_name=call.tool_name, tool_call_id=call.tool_call_id))
         case ToolDenied():
@@ -51,7 +50,12 @@ def answer_of(call: ToolCallPart, value: Any) -> Answered:
                 "return one ToolReturn and put the list into its `return_value`"
             )
         case _:
-            return Answered(ToolReturnPart(call.tool_name, value, call.tool_call_id))
+            return Answered(_returned(call, value))
+
+
+def _returned(call: ToolCallPart, value: Any, metadata: Any = None) -> ToolReturnPart:
+    part = ToolReturnPart(call.tool_name, value, call.tool_call_id, tool_kind=call.tool_kind, metadata=metadata)
+    return ToolReturnPart.narrow_type(part)
 
 
 def budget_exceeded(message: str, response: ModelResponse) -> UnexpectedModelBehavior:

@@ -24,6 +24,7 @@ from app.ai.docstrings import DocstringFormat
 from app.ai.exceptions import UserError
 from app.ai.function_schema import FunctionSchema, function_schema
 from app.ai.json_schema import GenerateToolJsonSchema
+from app.ai.messages import ToolPartKind
 from app.ai.native_tools import AgentNativeTool, NativeToolFunc
 from app.ai.reprs import repr_without_defaults
 from app.ai.run_context import AgentDepsT, RunContext, RunContextAgentDepsT
@@ -108,6 +109,8 @@ class ToolDefinition:
     """Whether the model is told the return schema."""
     unless_native: str | None = None
     """The id of the provider's own tool in whose place this one stands, for models that do not have it."""
+    tool_kind: ToolPartKind | None = None
+    """Which class of message parts holds the calls and their answers, for tools that have their own."""
 
     @property
     def defer(self) -> bool:

@@ -119,6 +119,7 @@ def test_the_repr_of_a_file_reads_back_whole(file: Any):
         (VideoUrl("https://x.test/a.mpg"), "video/mpeg", "mpeg"),
         (VideoUrl("https://x.test/a.wmv"), "video/x-ms-wmv", "wmv"),
         (VideoUrl("https://x.test/a.3gp"), "video/3gpp", "three_gp"),
+        (VideoUrl("https://x.test/a.three_gp"), "video/3gpp", "three_gp"),
         (VideoUrl("https://youtu.be/abc"), "video/mp4", "mp4"),
         (ImageUrl("https://x.test/a.jpg"), "image/jpeg", "jpeg"),
         (ImageUrl("data:image/gif;base64,AAAA"), "image/gif", "gif"),
@@ -224,6 +225,17 @@ def test_parts_tell_themselves_to_opentelemetry():
     native = NativeToolReturnPart("t", "done", "c")
     assert native.otel_message_parts(settings) == [{**result, "builtin": True}]
     assert "again" in str(RetryPromptPart("Wrong").otel_message_parts(settings))
+
+
+def test_parts_tell_themselves_in_opentelemetrys_older_form_too():
+    settings = InstrumentationSettings(version=1)
+    parts = [UserPromptPart("Hi"), ToolReturnPart("t", 1, "c"), NativeToolReturnPart("t", 1, "c")]
+    events = [part.otel_event(settings) for part in parts]
+    result = {"role": "tool", "id": "c", "name": "t", "content": 1}
+    assert [event.body for event in events] == [{"role": "user", "content": "Hi"}, result, result]
+    (event,) = ModelResponse([TextPart("Hm")]).otel_events(settings)
+    assert event.body == {"role": "assistant", "content": "Hm"}
+    assert event.attributes == {"event.name": "gen_ai.assistant.message"}
 
 
 @pytest.mark.parametrize("kind", [ImageUrl, BinaryContent, UploadedFile])

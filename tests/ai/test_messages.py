@@ -295,6 +295,8 @@ def test_a_delta_of_another_kind_is_refused():
     for delta in (TextPartDelta("a"), ThinkingPartDelta(content_delta="a"), ToolCallPartDelta(args_delta="a")):
         with pytest.raises(ValueError, match="does not apply"):
             delta.apply(FilePart(PNG))
+    with pytest.raises(ValueError, match="empty thinking delta"):
+        ThinkingPartDelta().apply(ThinkingPartDelta(content_delta="a"))
     with pytest.raises(UnexpectedModelBehavior, match="mix"):
         ToolCallPartDelta(args_delta={"a": 1}).apply(ToolCallPart("t", "{"))
 

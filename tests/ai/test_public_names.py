@@ -60,16 +60,20 @@ NAMES = {
         load_mcp_servers
     """,
     "app.ai.messages": """
-        AgentStreamEvent AudioFormat AudioMediaType AudioUrl BaseToolCallPart BaseToolReturnPart BinaryContent
-        BinaryImage BuiltinToolCallEvent BuiltinToolCallPart BuiltinToolResultEvent BuiltinToolReturnPart
-        CachePoint CompactionPart DocumentFormat DocumentMediaType DocumentUrl FilePart FileUrl FinalResultEvent
-        FinishReason ForceDownloadMode FunctionToolCallEvent FunctionToolResultEvent HandleResponseEvent
-        ImageFormat ImageMediaType ImageUrl InstructionPart ModelMessage ModelMessagesTypeAdapter ModelRequest
-        ModelRequestPart ModelResponse ModelResponsePart ModelResponsePartDelta ModelResponseState
-        ModelResponseStreamEvent MultiModalContent NativeToolCallPart NativeToolReturnPart OutputToolCallEvent
-        OutputToolResultEvent PartDeltaEvent PartEndEvent PartStartEvent ProviderDetailsDelta RetryPromptPart
-        SystemPromptPart TextContent TextPart TextPartDelta ThinkingPart ThinkingPartDelta ToolCallPart
-        ToolCallPartDelta ToolPartKind ToolReturn ToolReturnContent ToolReturnPart UploadedFile UserContent
+        AgentStreamEvent AudioFormat AudioMediaType AudioUrl BaseToolCallPart BaseToolReturnPart
+        BinaryContent BinaryImage BuiltinToolCallEvent BuiltinToolCallPart BuiltinToolResultEvent
+        BuiltinToolReturnPart CachePoint CompactionPart DocumentFormat DocumentMediaType DocumentUrl
+        FilePart FileUrl FinalResultEvent FinishReason ForceDownloadMode FunctionToolCallEvent
+        FunctionToolResultEvent HandleResponseEvent ImageFormat ImageMediaType ImageUrl InstructionPart
+        LoadCapabilityArgs LoadCapabilityCallPart LoadCapabilityReturnContent LoadCapabilityReturnPart
+        ModelMessage ModelMessagesTypeAdapter ModelRequest ModelRequestPart ModelResponse
+        ModelResponsePart ModelResponsePartDelta ModelResponseState ModelResponseStreamEvent
+        MultiModalContent NativeToolCallPart NativeToolReturnPart NativeToolSearchCallPart
+        NativeToolSearchReturnPart OutputToolCallEvent OutputToolResultEvent PartDeltaEvent PartEndEvent
+        PartStartEvent ProviderDetailsDelta RetryPromptPart SystemPromptPart TextContent TextPart
+        TextPartDelta ThinkingPart ThinkingPartDelta ToolCallPart ToolCallPartDelta ToolPartKind
+        ToolReturn ToolReturnContent ToolReturnPart ToolSearchArgs ToolSearchCallPart ToolSearchMatch
+        ToolSearchReturnContent ToolSearchReturnPart UploadedFile UploadedFileProviderName UserContent
         UserPromptPart VideoFormat VideoMediaType VideoUrl is_multi_modal_content
     """,
     "app.ai.models": """

@@ -164,6 +164,8 @@ def test_build_results_answers_only_what_was_asked():
     assert results == DeferredToolResults(calls={"a": 1}, approvals={"b": False, "c": True})
     with pytest.raises(UserError, match=r"calls names tool calls that are not open: \['b'\]; open are \['a'\]"):
         requests.build_results(calls={"b": 1})
+    with pytest.raises(ValueError, match="not open"):
+        requests.build_results(metadata={"d": {}})
 
 
 def test_remaining_tells_what_is_still_to_be_answered():

@@ -16,6 +16,7 @@ from app.ai.messages import (
     ModelRequest,
     ModelRequestPart,
     ModelResponse,
+    NativeToolReturnPart,
     RetryPromptPart,
     SystemPromptPart,
     TextContent,
@@ -94,16 +95,17 @@ def _instructions(messages: list[ModelMessage], parameters: ModelRequestParamete
 
 
 def _request(request: ModelRequest, settings: InstrumentationSettings) -> list[LogRecord]:
-    return [_request_part(part, settings) for part in request.parts]
+    return [part_event(part, settings) for part in request.parts]
 
 
-def _request_part(part: ModelRequestPart, settings: InstrumentationSettings) -> LogRecord:
+def part_event(part: ModelRequestPart | NativeToolReturnPart, settings: InstrumentationSettings) -> LogRecord:
+    """A part of a request as a message of its role."""
     match part:
         case SystemPromptPart():
             return _event("gen_ai.system.message", {"role": "system", **_content("content", part.content, settings)})
         case UserPromptPart():
             return _event("gen_ai.user.message", {"role": "user", "content": _user_content(part, settings)})
-        case ToolReturnPart():
+        case ToolReturnPart() | NativeToolReturnPart():
             return _tool_message(part.tool_name, part.tool_call_id, part.content, settings)
         case RetryPromptPart(tool_name=str(name)):
             return _tool_message(name, part.tool_call_id, part.model_response(), settings)

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal, TypeAlias, overload
 import pydantic
 
 from app.ai.exceptions import UnexpectedModelBehavior
-from app.ai.messages.response import ModelResponsePart, NativeToolCallPart, TextPart, ThinkingPart, ToolCallPart
+from app.ai.messages.response import ModelResponsePart, TextPart, ThinkingPart
+from app.ai.messages.tool_calls import NativeToolCallPart, ToolCallPart
 from app.ai.reprs import repr_without_defaults
 from app.ai.stamps import generate_tool_call_id
 
@@ -65,7 +66,7 @@ class ThinkingPartDelta:
     def apply(self, part: ModelResponsePart | ThinkingPartDelta) -> ThinkingPart | ThinkingPartDelta: ...
 
     def apply(self, part: ModelResponsePart | ThinkingPartDelta) -> ThinkingPart | ThinkingPartDelta:
-        """The part, or an earlier delta, with this delta applied; ValueError if it is no thinking."""
+        """The part, or an earlier delta, with this delta applied; ValueError if either is no thinking."""
         if isinstance(part, ThinkingPart):
             return replace(
                 part,
@@ -75,6 +76,8 @@ class ThinkingPartDelta:
                 provider_details=_merge_details(part.provider_details, self.provider_details),
             )
         if isinstance(part, ThinkingPartDelta):
+            if self == ThinkingPartDelta():
+                raise ValueError("An empty thinking delta does not apply to another.")
             return replace(
                 part,
                 content_delta=_concatenated(part.content_delta, self.content_delta),

@@ -11,8 +11,10 @@ from pydantic import AliasChoices, Field
 
 from app.ai.messages.content import UserContent
 from app.ai.messages.deltas import ModelResponsePartDelta
-from app.ai.messages.request import RetryPromptPart, ToolReturnPart
-from app.ai.messages.response import ModelResponsePart, NativeToolCallPart, NativeToolReturnPart, ToolCallPart
+from app.ai.messages.request import RetryPromptPart
+from app.ai.messages.response import ModelResponsePart
+from app.ai.messages.tool_calls import NarrowedNativeToolCallPart, NarrowedToolCallPart
+from app.ai.messages.tool_returns import NarrowedNativeToolReturnPart, NarrowedToolReturnPart, ToolReturnPart
 from app.ai.reprs import repr_without_defaults
 
 PartKind: TypeAlias = Literal[
@@ -70,7 +72,7 @@ class FinalResultEvent:
 class FunctionToolCallEvent:
     """A function tool is about to be called; `args_valid` is None if nobody checked the arguments."""
 
-    part: ToolCallPart
+    part: NarrowedToolCallPart
     _: KW_ONLY
     args_valid: bool | None = None
     event_kind: Literal["function_tool_call"] = "function_tool_call"
@@ -88,7 +90,7 @@ class FunctionToolResultEvent:
     """A function tool answered; `content` is what goes to the model as user content besides."""
 
     part: Annotated[
-        Annotated[ToolReturnPart | RetryPromptPart, pydantic.Discriminator("part_kind")],
+        Annotated[NarrowedToolReturnPart | RetryPromptPart, pydantic.Discriminator("part_kind")],
         Field(validation_alias=AliasChoices("part", "result")),
     ]
     _: KW_ONLY
@@ -128,7 +130,7 @@ class FunctionToolResultEvent:
 class OutputToolCallEvent:
     """An output tool is about to be called; `args_valid` is None if nobody checked the arguments."""
 
-    part: ToolCallPart
+    part: NarrowedToolCallPart
     _: KW_ONLY
     args_valid: bool | None = None
     event_kind: Literal["output_tool_call"] = "output_tool_call"
@@ -145,7 +147,7 @@ class OutputToolCallEvent:
 class OutputToolResultEvent:
     """An output tool was accepted, refused or skipped."""
 
-    part: Annotated[ToolReturnPart | RetryPromptPart, pydantic.Discriminator("part_kind")]
+    part: Annotated[NarrowedToolReturnPart | RetryPromptPart, pydantic.Discriminator("part_kind")]
     _: KW_ONLY
     event_kind: Literal["output_tool_result"] = "output_tool_result"
 
@@ -161,7 +163,7 @@ class OutputToolResultEvent:
 class BuiltinToolCallEvent:
     """Deprecated: the provider called one of its own tools. Read `PartStartEvent` instead."""
 
-    part: NativeToolCallPart
+    part: NarrowedNativeToolCallPart
     _: KW_ONLY
     event_kind: Literal["builtin_tool_call"] = "builtin_tool_call"
 
@@ -172,7 +174,7 @@ class BuiltinToolCallEvent:
 class BuiltinToolResultEvent:
     """Deprecated: one of the provider's own tools answered. Read `PartStartEvent` instead."""
 
-    result: NativeToolReturnPart
+    result: NarrowedNativeToolReturnPart
     _: KW_ONLY
     event_kind: Literal["builtin_tool_result"] = "builtin_tool_result"
 

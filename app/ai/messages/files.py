@@ -26,6 +26,8 @@ from app.ai.messages.media_types import DOCUMENT_FORMATS, format_of, guess_media
 from app.ai.reprs import repr_without_defaults
 
 ForceDownloadMode: TypeAlias = StrictBool | Literal["allow-local"]
+UploadedFileProviderName: TypeAlias = Literal["anthropic", "openai", "google-gla", "google-vertex", "bedrock", "xai"]
+"""The providers whose files a message can refer to."""
 
 
 def _describe_inferred(schema: dict[str, Any]) -> None:
@@ -293,7 +295,7 @@ class UploadedFile:
     """A file that was uploaded to a provider before; only that provider can read it."""
 
     file_id: str
-    provider_name: str
+    provider_name: UploadedFileProviderName | str
     _: KW_ONLY
     vendor_metadata: dict[str, Any] | None = None
     _media_type: Annotated[str | None, Field(alias="media_type", exclude=True)] = field(default=None, compare=False)

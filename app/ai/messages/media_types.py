@@ -88,6 +88,7 @@ for _suffix, _type in {
     ".flv": "video/x-flv",
     ".wmv": "video/x-ms-wmv",
     ".3gp": "video/3gpp",
+    ".three_gp": "video/3gpp",
     ".md": "text/markdown",
     ".rtf": "application/rtf",
     ".toml": "application/toml",

@@ -5,36 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeAlias, cast
+from typing import Annotated, Any, Literal, TypeAlias
 
 import pydantic
 import pydantic_core
 
-from app.ai.messages.content import (
-    MultiModalContent,
-    ToolReturnContent,
-    UserContent,
-    is_multi_modal_content,
-)
-from app.ai.messages.otel import otel_message_parts
+from app.ai.messages.content import UserContent
+from app.ai.messages.otel import otel_event, otel_message_parts
+from app.ai.messages.tool_returns import NarrowedToolReturnPart
 from app.ai.reprs import repr_without_defaults
 from app.ai.stamps import generate_tool_call_id, now_utc
 from app.ai.texts import RETRY_INSTRUCTION
-
-ToolOutcome: TypeAlias = Literal["success", "failed", "denied"]
-ToolPartKind: TypeAlias = Literal["tool-search", "capability-load"]
-
-_any_json = pydantic.TypeAdapter[Any](Any, config=pydantic.ConfigDict(ser_json_bytes="base64"))
-
-
-def _as_text(value: Any) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else _any_json.dump_json(value).decode()
-
-
-def _as_jsonable(value: Any) -> Any:
-    return _any_json.dump_python(value, mode="json")
 
 
 @dataclass(repr=False)
@@ -47,6 +28,7 @@ class SystemPromptPart:
     dynamic_ref: str | None = None
     part_kind: Literal["system-prompt"] = "system-prompt"
 
+    otel_event = otel_event
     otel_message_parts = otel_message_parts
     __repr__ = repr_without_defaults
 
@@ -60,74 +42,9 @@ class UserPromptPart:
     timestamp: datetime = field(default_factory=now_utc)
     part_kind: Literal["user-prompt"] = "user-prompt"
 
+    otel_event = otel_event
     otel_message_parts = otel_message_parts
     __repr__ = repr_without_defaults
-
-
-@dataclass(repr=False)
-class BaseToolReturnPart:
-    """A tool's result, whoever ran the tool."""
-
-    tool_name: str
-    content: ToolReturnContent
-    tool_call_id: str = field(default_factory=generate_tool_call_id)
-    _: KW_ONLY
-    tool_kind: ToolPartKind | None = None
-    metadata: Any = None
-    timestamp: datetime = field(default_factory=now_utc)
-    outcome: ToolOutcome = "success"
-
-    @property
-    def files(self) -> list[MultiModalContent]:
-        """The files that are the content or stand in it as list items."""
-        return [item for item in self._items() if is_multi_modal_content(item)]
-
-    def content_items(self, *, mode: Literal["raw", "str", "jsonable"] = "raw") -> list[Any]:
-        """The content as a list: as it is, or all but the files as text for the model or as JSON values."""
-        items = self._items()
-        if mode == "raw":
-            return items
-        convert = _as_text if mode == "str" else _as_jsonable
-        return [item if is_multi_modal_content(item) else convert(item) for item in items]
-
-    def model_response_str(self) -> str:
-        """The content as text for the model: strings as they are, None as nothing, else JSON; files as references."""
-        return _as_text(self._content_with_references())
-
-    def model_response_object(self) -> dict[str, Any]:
-        """The content as a JSON object for the model; what is not an object stands under `return_value`."""
-        content = _as_jsonable(self._content_with_references())
-        return cast("dict[str, Any]", content) if isinstance(content, dict) else {"return_value": content}
-
-    def model_response_str_and_user_content(self) -> tuple[str, list[UserContent]]:
-        """The text for the model, and the files it refers to as user content to send after all tool parts."""
-        user_content: list[UserContent] = []
-        for file in self.files:
-            user_content += [f"File {file.identifier}:", file]
-        return self.model_response_str(), user_content
-
-    def has_content(self) -> bool:
-        """Whether there is any content."""
-        return self.content is not None and self.content != ""
-
-    def _items(self) -> list[Any]:
-        content: Any = self.content
-        return cast("list[Any]", content) if isinstance(content, list) else [content]
-
-    def _content_with_references(self) -> Any:
-        shown = [f"See file {item.identifier}." if is_multi_modal_content(item) else item for item in self._items()]
-        return shown if isinstance(self.content, list) else shown[0]
-
-    otel_message_parts = otel_message_parts
-    __repr__ = repr_without_defaults
-
-
-@dataclass(repr=False)
-class ToolReturnPart(BaseToolReturnPart):
-    """A tool's result. `metadata` is for the application and never sent to the model."""
-
-    _: KW_ONLY
-    part_kind: Literal["tool-return"] = "tool-return"
 
 
 @dataclass(repr=False)
@@ -157,6 +74,7 @@ class RetryPromptPart:
             description = _describe_errors(self.content)
         return f"{description}\n\n{RETRY_INSTRUCTION}"
 
+    otel_event = otel_event
     otel_message_parts = otel_message_parts
     __repr__ = repr_without_defaults
 
@@ -191,7 +109,7 @@ class InstructionPart:
 
 
 ModelRequestPart: TypeAlias = Annotated[
-    SystemPromptPart | UserPromptPart | ToolReturnPart | RetryPromptPart, pydantic.Discriminator("part_kind")
+    SystemPromptPart | UserPromptPart | NarrowedToolReturnPart | RetryPromptPart, pydantic.Discriminator("part_kind")
 ]
 
 

@@ -7,18 +7,23 @@ from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import pydantic
-import pydantic_core
 from pydantic import AliasChoices, Field
 from typing_extensions import deprecated
 
 from app.ai.messages.files import BinaryContent, BinaryImage, NarrowedBinary
-from app.ai.messages.otel import otel_message_parts
-from app.ai.messages.request import BaseToolReturnPart, ToolPartKind
+from app.ai.messages.otel import otel_events, otel_message_parts
+from app.ai.messages.tool_calls import (
+    NarrowedNativeToolCallPart,
+    NarrowedToolCallPart,
+    NativeToolCallPart,
+    ToolCallPart,
+)
+from app.ai.messages.tool_returns import NarrowedNativeToolReturnPart, NativeToolReturnPart
 from app.ai.reprs import repr_without_defaults
-from app.ai.stamps import generate_tool_call_id, now_utc
+from app.ai.stamps import now_utc
 from app.ai.usage import RequestUsage
 
 if TYPE_CHECKING:
@@ -26,9 +31,6 @@ if TYPE_CHECKING:
 
 FinishReason: TypeAlias = Literal["stop", "length", "content_filter", "tool_call", "error"]
 ModelResponseState: TypeAlias = Literal["complete", "incomplete", "interrupted"]
-
-INVALID_JSON_KEY = "INVALID_JSON"
-"""The key under which arguments that are no JSON object stand in `args_as_dict`."""
 
 
 @dataclass(repr=False)
@@ -104,83 +106,14 @@ class FilePart:
     __repr__ = repr_without_defaults
 
 
-@dataclass(repr=False)
-class BaseToolCallPart:
-    """A call of a tool, whoever runs it. `args` stay as received: a JSON string or an object."""
-
-    tool_name: str
-    args: str | dict[str, Any] | None = None
-    tool_call_id: str = field(default_factory=generate_tool_call_id)
-    _: KW_ONLY
-    tool_kind: ToolPartKind | None = None
-    id: str | None = None
-    provider_name: str | None = None
-    provider_details: dict[str, Any] | None = None
-
-    def args_as_dict(self, *, raise_if_invalid: bool = False) -> dict[str, Any]:
-        """The arguments as an object.
-
-        What is no JSON object stands under `INVALID_JSON`, or raises ValueError if asked to.
-        """
-        if not self.args:
-            return {}
-        if isinstance(self.args, dict):
-            return self.args
-        try:
-            args = pydantic_core.from_json(self.args)
-            if not isinstance(args, dict):
-                raise ValueError("The arguments of a tool call must be a JSON object.")
-            return cast("dict[str, Any]", args)
-        except ValueError:
-            if raise_if_invalid:
-                raise
-            return {INVALID_JSON_KEY: self.args}
-
-    def args_as_json_str(self) -> str:
-        """The arguments as a JSON string, `{}` if there are none."""
-        if not self.args:
-            return "{}"
-        return self.args if isinstance(self.args, str) else pydantic_core.to_json(self.args).decode()
-
-    def has_content(self) -> bool:
-        """Whether any argument has a value."""
-        return any(self.args.values()) if isinstance(self.args, dict) else bool(self.args)
-
-    __repr__ = repr_without_defaults
-
-
-@dataclass(repr=False)
-class ToolCallPart(BaseToolCallPart):
-    """A call of one of our tools."""
-
-    _: KW_ONLY
-    part_kind: Literal["tool-call"] = "tool-call"
-
-
-@dataclass(repr=False)
-class NativeToolCallPart(BaseToolCallPart):
-    """A call of a tool that the provider itself runs."""
-
-    _: KW_ONLY
-    part_kind: Literal["builtin-tool-call"] = "builtin-tool-call"
-
-
-@dataclass(repr=False)
-class NativeToolReturnPart(BaseToolReturnPart):
-    """The result of a tool that the provider itself ran."""
-
-    _: KW_ONLY
-    id: str | None = None
-    provider_name: str | None = None
-    provider_details: dict[str, Any] | None = None
-    part_kind: Literal["builtin-tool-return"] = "builtin-tool-return"
-
-
-BuiltinToolCallPart = NativeToolCallPart
-BuiltinToolReturnPart = NativeToolReturnPart
-
 ModelResponsePart: TypeAlias = Annotated[
-    TextPart | ToolCallPart | NativeToolCallPart | NativeToolReturnPart | ThinkingPart | CompactionPart | FilePart,
+    TextPart
+    | NarrowedToolCallPart
+    | NarrowedNativeToolCallPart
+    | NarrowedNativeToolReturnPart
+    | ThinkingPart
+    | CompactionPart
+    | FilePart,
     pydantic.Discriminator("part_kind"),
 ]
 
@@ -283,5 +216,6 @@ class ModelResponse:
         """Old name of `provider_response_id`."""
         return self.provider_response_id
 
+    otel_events = otel_events
     otel_message_parts = otel_message_parts
     __repr__ = repr_without_defaults

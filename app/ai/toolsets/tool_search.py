@@ -157,6 +157,7 @@ class _Searcher(AbstractToolset[AgentDepsT]):
             name=SEARCH_TOOL,
             description=self.search.tool_description or _DESCRIPTION,
             parameters_json_schema={**schema, "additionalProperties": False},
+            tool_kind="tool-search",
         )
 
 
