@@ -28,7 +28,7 @@ __all__ = (
 
 
 async def model_request(
-    model: Model | KnownModelName,
+    model: Model | KnownModelName | str,
     messages: Sequence[ModelMessage],
     *,
     model_settings: ModelSettings | None = None,
@@ -42,7 +42,7 @@ async def model_request(
 
 
 def model_request_sync(
-    model: Model | KnownModelName,
+    model: Model | KnownModelName | str,
     messages: Sequence[ModelMessage],
     *,
     model_settings: ModelSettings | None = None,
@@ -65,7 +65,7 @@ def model_request_sync(
 
 
 def model_request_stream(
-    model: Model | KnownModelName,
+    model: Model | KnownModelName | str,
     messages: Sequence[ModelMessage],
     *,
     model_settings: ModelSettings | None = None,
@@ -79,7 +79,7 @@ def model_request_stream(
 
 
 def model_request_stream_sync(
-    model: Model | KnownModelName,
+    model: Model | KnownModelName | str,
     messages: Sequence[ModelMessage],
     *,
     model_settings: ModelSettings | None = None,
@@ -159,7 +159,7 @@ class StreamedResponseSync:
             yield response
 
 
-def _instrumented(model: Model | KnownModelName, instrument: InstrumentationSettings | bool | None) -> Model:
+def _instrumented(model: Model | KnownModelName | str, instrument: InstrumentationSettings | bool | None) -> Model:
     if not instrument:
         return infer_model(model)
     from app.ai.models.instrumented import instrument_model  # brings OpenTelemetry

@@ -35,7 +35,7 @@ class DBOSModel(WrapperModel):
 
     def __init__(
         self,
-        model: Model | KnownModelName,
+        model: Model | KnownModelName | str,
         *,
         step_name_prefix: str,
         step_config: StepConfig | None = None,

@@ -77,33 +77,51 @@ NAMES = {
         UserPromptPart VideoFormat VideoMediaType VideoUrl is_multi_modal_content
     """,
     "app.ai.models": """
-        ALLOW_MODEL_REQUESTS DownloadedItem KnownModelName Model ModelRequestContext ModelRequestParameters
-        StreamedResponse check_allow_model_requests download_item infer_model override_allow_model_requests
+        ALLOW_MODEL_REQUESTS DEFAULT_HTTP_TIMEOUT DownloadedItem KnownModelName Model ModelRequestContext
+        ModelRequestParameters StreamedResponse cached_async_http_client check_allow_model_requests
+        create_async_http_client download_item get_user_agent infer_model infer_model_profile
+        override_allow_model_requests parse_model_id
     """,
-    "app.ai.models.anthropic": "AnthropicModel AnthropicModelSettings",
-    "app.ai.models.cerebras": "CerebrasModel CerebrasModelSettings",
-    "app.ai.models.cohere": "CohereModel CohereModelSettings",
+    "app.ai.models.anthropic": """
+        AnthropicModel AnthropicModelName AnthropicModelSettings AnthropicStreamedResponse
+        LatestAnthropicModelNames
+    """,
+    "app.ai.models.cerebras": "CerebrasModel CerebrasModelName CerebrasModelSettings",
+    "app.ai.models.cohere": "CohereModel CohereModelName CohereModelSettings LatestCohereModelNames",
     "app.ai.models.concurrency": "ConcurrencyLimitedModel limit_model_concurrency",
-    "app.ai.models.fallback": "FallbackModel",
+    "app.ai.models.fallback": "ExceptionHandler FallbackModel FallbackOn ResponseHandler",
     "app.ai.models.function": """
         AgentInfo BuiltinToolCallsReturns DeltaThinkingCalls DeltaThinkingPart DeltaToolCall DeltaToolCalls
         FunctionDef FunctionModel FunctionStreamedResponse NativeToolCallsReturns StreamFunctionDef
     """,
-    "app.ai.models.google": "GoogleModel GoogleModelSettings",
-    "app.ai.models.groq": "GroqModel GroqModelSettings",
-    "app.ai.models.huggingface": "HuggingFaceModel HuggingFaceModelSettings",
-    "app.ai.models.instrumented": "InstrumentationSettings InstrumentedModel instrument_model",
-    "app.ai.models.mistral": "MistralModel MistralModelSettings",
-    "app.ai.models.ollama": "OllamaModel",
-    "app.ai.models.openai": """
-        OpenAIChatModel OpenAIChatModelSettings OpenAIModel OpenAIModelSettings OpenAIResponsesModel
-        OpenAIResponsesModelSettings
+    "app.ai.models.google": """
+        GeminiStreamedResponse GoogleModel GoogleModelName GoogleModelSettings LatestGoogleModelNames
     """,
-    "app.ai.models.openrouter": "OpenRouterModel OpenRouterModelSettings",
+    "app.ai.models.groq": """
+        GroqModel GroqModelName GroqModelSettings GroqStreamedResponse PreviewGroqModelNames
+        ProductionGroqModelNames
+    """,
+    "app.ai.models.huggingface": """
+        HuggingFaceModel HuggingFaceModelName HuggingFaceModelSettings HuggingFaceStreamedResponse
+        LatestHuggingFaceModelNames
+    """,
+    "app.ai.models.instrumented": "InstrumentationSettings InstrumentedModel instrument_model",
+    "app.ai.models.mistral": """
+        LatestMistralModelNames MistralModel MistralModelName MistralModelSettings MistralStreamedResponse
+    """,
+    "app.ai.models.ollama": "OllamaModel OllamaModelName",
+    "app.ai.models.openai": """
+        OpenAIChatModel OpenAIChatModelSettings OpenAIModel OpenAIModelName OpenAIModelSettings
+        OpenAIResponsesModel OpenAIResponsesModelSettings OpenAIResponsesStreamedResponse OpenAIStreamedResponse
+    """,
+    "app.ai.models.openrouter": """
+        OpenRouterMaxPrice OpenRouterModel OpenRouterModelName OpenRouterModelSettings OpenRouterProviderConfig
+        OpenRouterReasoning OpenRouterStreamedResponse OpenRouterUsageConfig
+    """,
     "app.ai.models.test": "TestModel TestStreamedResponse",
     "app.ai.models.wrapper": "CompletedStreamedResponse WrapperModel",
-    "app.ai.models.xai": "XaiModel XaiModelSettings",
-    "app.ai.models.zai": "ZaiModel",
+    "app.ai.models.xai": "XaiModel XaiModelName XaiModelSettings",
+    "app.ai.models.zai": "ZaiModel ZaiModelName ZaiModelSettings",
     "app.ai.native_tools": """
         AbstractNativeTool CodeExecutionTool FileSearchTool ImageGenerationTool MCPServerTool MemoryTool
         NATIVE_TOOL_TYPES SUPPORTED_NATIVE_TOOLS ToolSearchTool WebFetchTool WebSearchTool WebSearchUserLocation
@@ -127,6 +145,7 @@ NAMES = {
     "app.ai.providers.cohere": "CohereProvider",
     "app.ai.providers.deepseek": "DeepSeekProvider",
     "app.ai.providers.fireworks": "FireworksProvider",
+    "app.ai.providers.gateway": "gateway_provider",
     "app.ai.providers.github": "GitHubProvider",
     "app.ai.providers.google": "GoogleProvider",
     "app.ai.providers.grok": "GrokProvider",

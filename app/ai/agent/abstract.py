@@ -47,7 +47,7 @@ class AbstractAgent(Generic[AgentDepsT, OutputDataT], ABC):
 
     @property
     @abstractmethod
-    def model(self) -> Model | KnownModelName | None:
+    def model(self) -> Model | KnownModelName | str | None:
         """The model that runs use unless told otherwise."""
 
     @property
@@ -93,7 +93,7 @@ class AbstractAgent(Generic[AgentDepsT, OutputDataT], ABC):
         self,
         *,
         deps: Any = None,
-        model: Model | KnownModelName | None = None,
+        model: Model | KnownModelName | str | None = None,
         message_history: Sequence[ModelMessage] | None = None,
         prompt: str | Sequence[UserContent] | None = None,
         usage: RunUsage | None = None,
@@ -419,7 +419,7 @@ def _refuse_running_loop(method: str, instead: str) -> None:
 
 
 @asynccontextmanager
-async def _closing_at_end(*models: Model | KnownModelName | None) -> AsyncGenerator[None]:
+async def _closing_at_end(*models: Model | KnownModelName | str | None) -> AsyncGenerator[None]:
     """Close the connections of models: the loop of a run without async ends with it, and they must not outlive it."""
     async with AsyncExitStack() as stack:
         for model in models:

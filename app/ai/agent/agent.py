@@ -84,7 +84,7 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
 
     def __init__(  # noqa: PLR0913 - the published options, all keyword-only but the model
         self,
-        model: Model | KnownModelName | None = None,
+        model: Model | KnownModelName | str | None = None,
         *,
         output_type: OutputSpec[OutputDataT] = str,
         instructions: AgentInstructions[AgentDepsT] = None,
@@ -193,11 +193,11 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
         return instrument
 
     @property
-    def model(self) -> Model | KnownModelName | None:
+    def model(self) -> Model | KnownModelName | str | None:
         return self._model
 
     @model.setter
-    def model(self, value: Model | KnownModelName | None) -> None:
+    def model(self, value: Model | KnownModelName | str | None) -> None:
         self._model = value
 
     @property
@@ -362,7 +362,7 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
         self,
         *,
         deps: Any = None,
-        model: Model | KnownModelName | None = None,
+        model: Model | KnownModelName | str | None = None,
         message_history: Sequence[ModelMessage] | None = None,
         prompt: str | Sequence[UserContent] | None = None,
         usage: RunUsage | None = None,
@@ -391,7 +391,7 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
         """A toolset of functions with the agent's budget and timeout."""
         return FunctionToolset(tools, id="<agent>", max_retries=self.tool_retries, timeout=self.tool_timeout)
 
-    def set_mcp_sampling_model(self, model: Model | KnownModelName | None = None) -> None:
+    def set_mcp_sampling_model(self, model: Model | KnownModelName | str | None = None) -> None:
         """Let all MCP servers of the agent ask this model when they want one; by default the agent's own."""
         chosen = model or self.model
         if chosen is None:
@@ -407,7 +407,7 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
 
     @asynccontextmanager
     @deprecated("use `async with agent` and `set_mcp_sampling_model`")
-    async def run_mcp_servers(self, model: Model | KnownModelName | None = None) -> AsyncGenerator[None]:
+    async def run_mcp_servers(self, model: Model | KnownModelName | str | None = None) -> AsyncGenerator[None]:
         """Keep the agent's toolsets open within the block."""
         if model is not None or self.model is not None:
             self.set_mcp_sampling_model(model)

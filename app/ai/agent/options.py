@@ -46,7 +46,7 @@ class RunOptions(TypedDict, Generic[DepsT], total=False):
     """Answers to the open tool calls of the history."""
     conversation_id: str | None
     """`new` begins a new conversation; None goes on with that of the history."""
-    model: Model | KnownModelName | None
+    model: Model | KnownModelName | str | None
     instructions: AgentInstructions[DepsT]
     """Instructions besides the agent's."""
     deps: DepsT
@@ -74,7 +74,7 @@ class OverrideOptions(TypedDict, Generic[DepsT], total=False):
 
     name: str
     deps: DepsT
-    model: Model | KnownModelName
+    model: Model | KnownModelName | str
     toolsets: Sequence[AbstractToolset[DepsT]]
     """Instead of all toolsets; the agent's own function tools stay."""
     tools: Sequence[Tool[DepsT] | ToolFuncEither[DepsT, ...]]

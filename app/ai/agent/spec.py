@@ -48,7 +48,7 @@ DEFAULT_SCHEMA_PATH = "./{stem}_schema.json"
 class SpecOptions(TypedDict, total=False):
     """What can be said about an agent besides its spec; the options of `Agent`."""
 
-    model: Model | KnownModelName | None
+    model: Model | KnownModelName | str | None
     output_type: OutputSpec[Any]
     instructions: AgentInstructions[Any]
     """Added to those of the spec."""

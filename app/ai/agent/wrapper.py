@@ -29,7 +29,7 @@ class WrapperAgent(AbstractAgent[AgentDepsT, OutputDataT]):
         self.wrapped = wrapped
 
     @property
-    def model(self) -> Model | KnownModelName | None:
+    def model(self) -> Model | KnownModelName | str | None:
         return self.wrapped.model
 
     @property

@@ -185,7 +185,7 @@ class WebFetch(NativeOrLocalTool[AgentDepsT]):
 class ImageGeneration(NativeOrLocalTool[AgentDepsT]):
     """Lets the model make images; for models that cannot, `fallback_model` makes them."""
 
-    fallback_model: Model | KnownModelName | None = None
+    fallback_model: Model | KnownModelName | str | None = None
     background: Literal["transparent", "opaque", "auto"] | None = None
     output_format: Literal["png", "webp", "jpeg"] | None = None
     quality: Literal["low", "medium", "high", "auto"] | None = None
@@ -221,7 +221,7 @@ class ImageGeneration(NativeOrLocalTool[AgentDepsT]):
 class XSearch(NativeOrLocalTool[AgentDepsT]):
     """Lets the model search posts on X; for models that cannot, `fallback_model` searches."""
 
-    fallback_model: Model | KnownModelName | None = None
+    fallback_model: Model | KnownModelName | str | None = None
     allowed_x_handles: list[str] | None = None
     excluded_x_handles: list[str] | None = None
     from_date: datetime | None = None

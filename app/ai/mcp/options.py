@@ -49,7 +49,7 @@ class ServerOptions(PolicyOptions, total=False):
     """Answers questions of the server at once; without one they wait for a person in durable runs."""
     allow_sampling: bool
     """Whether the server may ask the `sampling_model`."""
-    sampling_model: Model | KnownModelName | None
+    sampling_model: Model | KnownModelName | str | None
     """Answers what the server asks a model; without one it may ask none."""
     max_samplings: int
     """How often the server may ask the model in one call."""

@@ -39,7 +39,7 @@ class SamplingRefused(AgentRunError):
 class Sampling:
     """The model that a server may use, and how much of it."""
 
-    model: Model | KnownModelName
+    model: Model | KnownModelName | str
     requests_per_call: int
     max_tokens: int
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 from app.ai.models.openai import OpenAIChatModel
 from app.ai.settings import ModelSettings
 
-__all__ = "CerebrasModel", "CerebrasModelSettings"
+__all__ = "CerebrasModel", "CerebrasModelName", "CerebrasModelSettings"
+
+CerebrasModelName: TypeAlias = str
 
 
 class CerebrasModelSettings(ModelSettings, total=False):

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
+from app.ai.models.known_names import LatestCohereModelNames
 from app.ai.models.openai import OpenAIChatModel
 from app.ai.settings import ModelSettings
 
-__all__ = "CohereModel", "CohereModelSettings"
+__all__ = (
+    "CohereModel",
+    "CohereModelName",
+    "CohereModelSettings",
+    "LatestCohereModelNames",
+)
+
+CohereModelName: TypeAlias = str | LatestCohereModelNames
 
 
 class CohereModelSettings(ModelSettings, total=False):

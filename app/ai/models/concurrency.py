@@ -26,7 +26,9 @@ __all__ = "ConcurrencyLimitedModel", "limit_model_concurrency"
 class ConcurrencyLimitedModel(WrapperModel):
     """Every request holds a slot of `limiter`; models that share a limiter share its slots."""
 
-    def __init__(self, wrapped: Model | KnownModelName, limiter: int | ConcurrencyLimit | AbstractConcurrencyLimiter):
+    def __init__(
+        self, wrapped: Model | KnownModelName | str, limiter: int | ConcurrencyLimit | AbstractConcurrencyLimiter
+    ):
         super().__init__(wrapped)
         self._limiter = normalize_to_limiter(limiter)
 
@@ -67,6 +69,6 @@ class ConcurrencyLimitedModel(WrapperModel):
             yield stream
 
 
-def limit_model_concurrency(model: Model | KnownModelName, limiter: AnyConcurrencyLimit) -> Model:
+def limit_model_concurrency(model: Model | KnownModelName | str, limiter: AnyConcurrencyLimit) -> Model:
     """The model with a limit; without one, the model itself."""
     return infer_model(model) if limiter is None else ConcurrencyLimitedModel(model, limiter)

@@ -19,11 +19,14 @@ from app.ai.settings import ModelSettings
 from app.ai.tools import RunContext
 from app.ai.usage import RequestUsage
 
-__all__ = "FallbackModel", "FallbackOn"
+__all__ = "ExceptionHandler", "FallbackModel", "FallbackOn", "ResponseHandler"
 
-_Condition: TypeAlias = (
-    type[Exception] | Callable[[Exception], bool | Awaitable[bool]] | Callable[[ModelResponse], bool | Awaitable[bool]]
-)
+ExceptionHandler: TypeAlias = Callable[[Exception], bool] | Callable[[Exception], Awaitable[bool]]
+"""Says of an error whether the next model shall be asked."""
+ResponseHandler: TypeAlias = Callable[[ModelResponse], bool] | Callable[[ModelResponse], Awaitable[bool]]
+"""Says of a response whether it is refused, so that the next model is asked."""
+
+_Condition: TypeAlias = type[Exception] | ExceptionHandler | ResponseHandler
 FallbackOn: TypeAlias = _Condition | Sequence[_Condition]
 """What makes the next model be asked: exception types, and functions of an exception or of a response.
 
@@ -39,8 +42,8 @@ class FallbackModel(Model):
 
     def __init__(
         self,
-        default_model: Model | KnownModelName,
-        *fallback_models: Model | KnownModelName,
+        default_model: Model | KnownModelName | str,
+        *fallback_models: Model | KnownModelName | str,
         fallback_on: FallbackOn = (ModelAPIError,),
     ):
         super().__init__()

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeAlias
 
-from app.ai.models.openai import OpenAIChatModel
+from app.ai.models.known_names import PreviewGroqModelNames, ProductionGroqModelNames
+from app.ai.models.openai import OpenAIChatModel, OpenAIStreamedResponse
 from app.ai.models.parameters import ModelRequestParameters
 from app.ai.native_tools import AbstractNativeTool, WebSearchTool
 from app.ai.settings import ModelSettings
 
-__all__ = "GroqModel", "GroqModelSettings"
+__all__ = (
+    "GroqModel",
+    "GroqModelName",
+    "GroqModelSettings",
+    "GroqStreamedResponse",
+    "PreviewGroqModelNames",
+    "ProductionGroqModelNames",
+)
+
+GroqModelName: TypeAlias = str | PreviewGroqModelNames | ProductionGroqModelNames
+GroqStreamedResponse = OpenAIStreamedResponse
 
 
 class GroqModelSettings(ModelSettings, total=False):

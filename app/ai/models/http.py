@@ -73,7 +73,7 @@ class HTTPModel(Model):
             infer_provider(provider) if isinstance(provider, str) else provider
         )
         self._model_name = model_name
-        super().__init__(settings=settings, profile=profile or self._provider.model_profile)
+        super().__init__(settings=settings, profile=profile or self._provider.served_profile)
 
     @property
     def model_name(self) -> str:

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from app.ai.models.openai import OpenAIChatModel
+from typing import TypeAlias
+
+from app.ai.models.known_names import LatestHuggingFaceModelNames
+from app.ai.models.openai import OpenAIChatModel, OpenAIStreamedResponse
 from app.ai.settings import ModelSettings
 
-__all__ = "HuggingFaceModel", "HuggingFaceModelSettings"
+__all__ = (
+    "HuggingFaceModel",
+    "HuggingFaceModelName",
+    "HuggingFaceModelSettings",
+    "HuggingFaceStreamedResponse",
+    "LatestHuggingFaceModelNames",
+)
+
+HuggingFaceModelName: TypeAlias = str | LatestHuggingFaceModelNames
+HuggingFaceStreamedResponse = OpenAIStreamedResponse
 
 
 class HuggingFaceModelSettings(ModelSettings, total=False):

@@ -62,7 +62,7 @@ def instrument_model(model: Model, instrument: InstrumentationSettings | bool) -
 class InstrumentedModel(WrapperModel):
     """Makes a span for each request to `wrapped`, and counts its tokens in `gen_ai.client.token.usage`."""
 
-    def __init__(self, wrapped: Model | KnownModelName, options: InstrumentationSettings | None = None):
+    def __init__(self, wrapped: Model | KnownModelName | str, options: InstrumentationSettings | None = None):
         super().__init__(wrapped)
         self.instrumentation_settings = options or InstrumentationSettings()
 

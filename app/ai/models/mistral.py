@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from app.ai.models.openai import OpenAIChatModel
+from typing import TypeAlias
+
+from app.ai.models.known_names import LatestMistralModelNames
+from app.ai.models.openai import OpenAIChatModel, OpenAIStreamedResponse
 from app.ai.settings import ModelSettings
 
-__all__ = "MistralModel", "MistralModelSettings"
+__all__ = (
+    "LatestMistralModelNames",
+    "MistralModel",
+    "MistralModelName",
+    "MistralModelSettings",
+    "MistralStreamedResponse",
+)
+
+MistralModelName: TypeAlias = str | LatestMistralModelNames
+MistralStreamedResponse = OpenAIStreamedResponse
 
 
 class MistralModelSettings(ModelSettings, total=False):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from app.ai.models.openai import OpenAIChatModel
 from app.ai.settings import ModelSettings
 
-__all__ = "OllamaModel", "OllamaModelSettings"
+__all__ = "OllamaModel", "OllamaModelName", "OllamaModelSettings"
+
+OllamaModelName: TypeAlias = str
 
 
 class OllamaModelSettings(ModelSettings, total=False):

@@ -3,18 +3,74 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal, TypeAlias, cast
+
+from typing_extensions import TypedDict
 
 from app.ai.messages import ModelMessage
-from app.ai.models.openai import OpenAIChatModel
+from app.ai.models.openai import OpenAIChatModel, OpenAIStreamedResponse
 from app.ai.models.openai.content import cache_control
 from app.ai.models.parameters import ModelRequestParameters
 from app.ai.native_tools import AbstractNativeTool, WebSearchTool
 from app.ai.settings import ModelSettings
 
-__all__ = "OpenRouterModel", "OpenRouterModelSettings"
+__all__ = (
+    "OpenRouterMaxPrice",
+    "OpenRouterModel",
+    "OpenRouterModelName",
+    "OpenRouterModelSettings",
+    "OpenRouterProviderConfig",
+    "OpenRouterReasoning",
+    "OpenRouterStreamedResponse",
+    "OpenRouterUsageConfig",
+)
+
+OpenRouterModelName: TypeAlias = str
+OpenRouterStreamedResponse = OpenAIStreamedResponse
 
 CacheTTL = bool | Literal["5m", "1h"]
+
+
+class OpenRouterMaxPrice(TypedDict, total=False):
+    """The most that a request may cost, in dollars per million tokens."""
+
+    prompt: float
+    completion: float
+    image: float
+    audio: float
+    request: float
+
+
+class OpenRouterProviderConfig(TypedDict, total=False):
+    """Which providers may be asked, and in which order."""
+
+    order: list[str]
+    allow_fallbacks: bool
+    require_parameters: bool
+    data_collection: Literal["allow", "deny"]
+    zdr: bool
+    """Only those that retain nothing."""
+    only: list[str]
+    ignore: list[str]
+    quantizations: list[str]
+    sort: Literal["price", "throughput", "latency"]
+    max_price: OpenRouterMaxPrice
+
+
+class OpenRouterReasoning(TypedDict, total=False):
+    """How the model reasons."""
+
+    effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"]
+    max_tokens: int
+    exclude: bool
+    """Whether thoughts are left out of the answer."""
+    enabled: bool
+
+
+class OpenRouterUsageConfig(TypedDict, total=False):
+    """What is told of the usage."""
+
+    include: bool
 
 
 class OpenRouterModelSettings(ModelSettings, total=False):
@@ -22,13 +78,12 @@ class OpenRouterModelSettings(ModelSettings, total=False):
 
     openrouter_models: list[str]
     """Models to ask instead, in this order, if the first does not answer."""
-    openrouter_provider: dict[str, Any]
-    """Which providers may be asked, and in which order."""
+    openrouter_provider: OpenRouterProviderConfig
     openrouter_preset: str
     openrouter_transforms: list[str]
-    openrouter_reasoning: dict[str, Any]
+    openrouter_reasoning: OpenRouterReasoning
     """The API's own `reasoning` object, instead of the setting `thinking`."""
-    openrouter_usage: dict[str, Any]
+    openrouter_usage: OpenRouterUsageConfig
     openrouter_cache_instructions: CacheTTL
     openrouter_cache_messages: CacheTTL
     """Cache up to the end of the newest message."""

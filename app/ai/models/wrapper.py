@@ -25,7 +25,7 @@ class WrapperModel(Model):
 
     wrapped: Model
 
-    def __init__(self, wrapped: Model | KnownModelName):
+    def __init__(self, wrapped: Model | KnownModelName | str):
         super().__init__()
         self.wrapped = infer_model(wrapped)
 

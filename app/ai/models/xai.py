@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from app.ai.messages import ModelMessage
 from app.ai.models.openai import OpenAIResponsesModel
@@ -11,7 +11,9 @@ from app.ai.models.parameters import ModelRequestParameters
 from app.ai.native_tools import AbstractNativeTool, ImageGenerationTool, ToolSearchTool, XSearchTool
 from app.ai.settings import ModelSettings
 
-__all__ = "XaiModel", "XaiModelSettings"
+__all__ = "XaiModel", "XaiModelName", "XaiModelSettings"
+
+XaiModelName: TypeAlias = str
 
 
 class XaiModelSettings(ModelSettings, total=False):

@@ -47,9 +47,14 @@ class Provider(ABC, Generic[InterfaceClient]):
         """The text without the API key, for servers that repeat it in their errors."""
         return text
 
-    def model_profile(self, model_name: str) -> ModelProfile | None:
+    @classmethod
+    def model_profile(cls, model_name: str) -> ModelProfile | None:
         """What is known about a model of this provider."""
         return None
+
+    def served_profile(self, model_name: str) -> ModelProfile | None:
+        """What is known about a model as the server at this address serves it."""
+        return self.model_profile(model_name)
 
     async def __aenter__(self) -> Self:
         return self
@@ -102,21 +107,33 @@ _CLASSES: Mapping[str, str] = {
 _NOT_SUPPORTED: Mapping[str, str] = {
     "bedrock": "Amazon Bedrock signs requests and frames streams in its own way; ask its models through a gateway that "
     "speaks the API of OpenAI or Anthropic, with OpenAIProvider(base_url=...) or AnthropicProvider(base_url=...)",
-    "gateway": "give the gateway's address as base_url of the provider whose API it speaks",
     "outlines": "models do not run in the process; serve them, such as by vLLM or Ollama",
 }
 
 
+class UnknownProviderError(UserError, ValueError):
+    """There is no provider of that name."""
+
+
+_GATEWAY = "gateway/"
+"""Before the name of a provider that is reached through the gateway."""
+
+
 def infer_provider_class(provider: str) -> type[Provider[Any]]:
-    """The class of the provider of that name; UserError if there is none."""
+    """The class of the provider of that name; a UserError that is a ValueError, too, if there is none."""
+    provider = provider.removeprefix(_GATEWAY)
     if provider in _NOT_SUPPORTED:
-        raise UserError(f"The provider {provider!r} is not supported: {_NOT_SUPPORTED[provider]}.")
+        raise UnknownProviderError(f"The provider {provider!r} is not supported: {_NOT_SUPPORTED[provider]}.")
     if provider not in _CLASSES:
-        raise UserError(f"Unknown provider {provider!r}; known: {', '.join(_CLASSES)}.")
+        raise UnknownProviderError(f"Unknown provider: {provider}; known: {', '.join(_CLASSES)}.")
     module, _, name = _CLASSES[provider].partition(":")
     return getattr(import_module(f"app.ai.providers.{module}"), name)
 
 
 def infer_provider(provider: str) -> Provider[Any]:
     """The provider of that name, set up from the environment; UserError if there is none."""
+    if provider.startswith(_GATEWAY):
+        from app.ai.providers.gateway import gateway_provider
+
+        return gateway_provider(provider.removeprefix(_GATEWAY))
     return infer_provider_class(provider)()

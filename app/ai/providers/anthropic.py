@@ -36,5 +36,6 @@ class AnthropicProvider(HTTPProvider):
             "anthropic", base_url=base_url, api_key=api_key, key_header="x-api-key", http_client=http_client
         )
 
-    def model_profile(self, model_name: str) -> ModelProfile:
+    @classmethod
+    def model_profile(cls, model_name: str) -> ModelProfile:
         return anthropic_model_profile(model_name)

@@ -48,7 +48,8 @@ class AzureProvider(HTTPProvider):
             http_client=http_client,
         )
 
-    def model_profile(self, model_name: str) -> ModelProfile:
+    @classmethod
+    def model_profile(cls, model_name: str) -> ModelProfile:
         return openai_model_profile(model_name)
 
     def path(self, path: str, model_name: str) -> str:

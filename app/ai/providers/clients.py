@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from importlib.metadata import version
 from weakref import WeakKeyDictionary
 
 import httpx
@@ -15,6 +16,9 @@ LIMITS = httpx.Limits(max_connections=1000, max_keepalive_connections=100, keepa
 """How many runs ask at once is the worker's decision; the pool only guards against a leak."""
 
 
+USER_AGENT = f"holdfast/{version('holdfast')}"
+
+
 class ClientPerLoop:
     """Makes one client per event loop, when it is first asked for there.
 
@@ -23,15 +27,21 @@ class ClientPerLoop:
 
     def __init__(self, make_client: Callable[[], httpx.AsyncClient]):
         self._make_client = make_client
+        self._spare: httpx.AsyncClient | None = None
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
         self._users: WeakKeyDictionary[asyncio.AbstractEventLoop, int] = WeakKeyDictionary()
 
     def current(self) -> httpx.AsyncClient:
-        """The client of the running loop."""
-        loop = asyncio.get_running_loop()
+        """The client of the running loop; outside of one, that of the first loop that asks."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._spare = self._spare or self._make_client()
+            return self._spare
         client = self._clients.get(loop)
         if client is None or client.is_closed:
-            client = self._clients[loop] = self._make_client()
+            client = self._clients[loop] = self._spare or self._make_client()
+            self._spare = None
         return client
 
     def enter(self) -> None:

@@ -161,7 +161,7 @@ class CompatibleProvider(HTTPProvider):
             name, base_url=base_url or own_url or service.base_url, api_key=api_key, http_client=http_client
         )
 
-    def model_profile(self, model_name: str) -> ModelProfile:
+    def served_profile(self, model_name: str) -> ModelProfile:
         return self._service.profile(model_name)
 
 
@@ -178,3 +178,7 @@ class NamedProvider(CompatibleProvider):
         http_client: httpx.AsyncClient | None = None,
     ):
         super().__init__(self.service, base_url=base_url, api_key=api_key, http_client=http_client)
+
+    @classmethod
+    def model_profile(cls, model_name: str) -> ModelProfile:
+        return SERVICES[cls.service].profile(model_name)

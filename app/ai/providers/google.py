@@ -56,7 +56,8 @@ class GoogleProvider(HTTPProvider):
             self._api_key = self._token() if callable(self._token) else self._token
         return super().headers
 
-    def model_profile(self, model_name: str) -> ModelProfile:
+    @classmethod
+    def model_profile(cls, model_name: str) -> ModelProfile:
         return google_model_profile(model_name)
 
 

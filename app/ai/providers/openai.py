@@ -36,8 +36,13 @@ class OpenAIProvider(HTTPProvider):
             raise UserError("OpenAI needs an API key: set OPENAI_API_KEY or give OpenAIProvider(api_key=...).")
         super().__init__("openai", base_url=own_url or _OPENAI_URL, api_key=api_key, http_client=http_client)
 
-    def model_profile(self, model_name: str) -> ModelProfile:
+    @classmethod
+    def model_profile(cls, model_name: str) -> ModelProfile:
+        return openai_model_profile(model_name)
+
+    def served_profile(self, model_name: str) -> ModelProfile:
+        profile = self.model_profile(model_name)
         if httpx.URL(self.base_url).host == "api.openai.com":
-            return openai_model_profile(model_name)
+            return profile
         # Other servers know the older name of the limit; the newer one is not always understood.
-        return openai_model_profile(model_name).update(OpenAIModelProfile(openai_max_tokens_field="max_tokens"))
+        return profile.update(OpenAIModelProfile(openai_max_tokens_field="max_tokens"))
