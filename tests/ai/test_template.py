@@ -44,14 +44,29 @@ SHOP = Shop("Blue", Owner("ann@example.org"), tags=("tea", "cake"))
         ("{{#unless note}}nothing{{/unless}}", "nothing"),
         ("{{#each tags}}{{this}}, {{name}}; {{/each}}", "tea, Blue; cake, Blue; "),
         ("{{#if open}}{{#each tags}}<{{this}}>{{/each}}{{/if}}", "<tea><cake>"),
-        ("{{owner.nothing}}{{owner.email.missing}}", ""),
         ("{{#each tags}}{{@index}}{{#if @last}}.{{else}}{{this}},{{/if}}{{/each}}", "0tea,1."),
         ("{{#with owner}}{{email}} {{../name}}{{/with}}{{! not said }}", "ann@example.org Blue"),
         ("{{{name}}}", "Blue"),
+        ("{{tags.1}} {{tags.[0]}} {{lookup tags 1}} {{tags.length}} {{./name}}", "cake tea cake 2 Blue"),
+        ("{{#if note}}note{{else if open}}open{{else}}shut{{/if}}", "open"),
+        ("{{#if note}}note{{else unless open}}shut{{else}}open{{/if}}!", "open!"),
+        ("{{#if note}}note{{^}}none{{/if}}", "none"),
+        ("{{#each tags}}{{lookup ../tags @index}}{{#if @first}}, {{/if}}{{/each}}", "tea, cake"),
+        ("{{#with owner}}{{@root.name}}{{/with}}", "Blue"),
+        ("{{#each tags}}{{..}}{{/each}}", f"{SHOP}{SHOP}"),
+        (r"\{{name}} is {{name}}", "{{name}} is Blue"),
+        ("  {{~name~}}  !", "Blue!"),
+        ("{{!-- with }} inside --}}x", "x"),
+        ("Tags:\n{{#each tags}}\n- {{this}}\n{{/each}}\nEnd", "Tags:\n- tea\n- cake\nEnd"),
+        ("A\n  {{! alone }}  \n{{#if note}}\nn\n{{else}}\nnone\n{{/if}}", "A\nnone\n"),
     ],
 )
 def test_a_template_takes_its_values_from_the_dependencies(source: str, rendered: str) -> None:
     assert TemplateStr[Shop](source, deps_type=Shop).render(SHOP) == rendered
+
+
+def test_what_is_missing_is_empty() -> None:
+    assert TemplateStr[Any]("[{{owner.nothing}}{{owner.email.missing}}{{tags.7}}]").render(SHOP) == "[]"
 
 
 def test_mappings_are_dependencies_too() -> None:
@@ -68,7 +83,10 @@ def test_private_attributes_are_not_shown() -> None:
         ("{{nmae}}", "uses 'nmae'.*fields: name, note, open, owner, tags"),
         ("{{#if shut}}{{/if}}", "uses 'shut'"),
         ("{{#if open}}{{shut}}{{/if}}", "uses 'shut'"),
-        ("{{#each tags}}{{free}}{{else}}{{shut}}{{/each}}", "uses 'shut'"),
+        ("{{#each tags}}{{name}}{{else}}{{shut}}{{/each}}", "uses 'shut'"),
+        ("{{#each tags}}{{shut}}{{/each}}", "uses 'shut'"),
+        ("{{#if note}}{{else if shut}}{{/if}}", "uses 'shut'"),
+        ("{{lookup tags shut}}", "uses 'shut'"),
         ("{{#if open}}", "does not close 'if'"),
         ("{{/if}}", "closes 'if', which is not open"),
         ("{{#if open}}{{/each}}", "closes 'each', which is not open"),
@@ -89,6 +107,35 @@ def test_fields_of_models_and_schemas_are_known() -> None:
         TemplateStr("{{age}}", deps_type=Customer)
     with pytest.raises(UserError, match="fields: name"):
         TemplateStr("{{age}}", deps_schema={"type": "object", "properties": {"name": {"type": "string"}}})
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{sub.no}}",
+        "{{#with sub}}{{no}}{{/with}}",
+        "{{#each subs}}{{no}}{{/each}}",
+        "{{#each by_name}}{{no}}{{/each}}",
+        "{{maybe.no}}",
+        "{{either.no}}",
+        "{{sub.name.no}}",
+    ],
+)
+def test_fields_inside_fields_are_checked_too(source: str) -> None:
+    class Deps(BaseModel):
+        sub: Customer
+        subs: list[Customer]
+        by_name: dict[str, Customer]
+        maybe: Customer | None
+        either: Customer | int
+        free: Any
+
+    known = source.replace("name.no", "no").replace("no", "name").replace(".name.name", ".name")
+    ways: list[dict[str, Any]] = [{"deps_type": Deps}, {"deps_schema": Deps.model_json_schema()}]
+    for about in ways:
+        with pytest.raises(UserError, match=r"uses '.*no', which the dependencies do not have"):
+            TemplateStr(source, **about)
+        TemplateStr(known + "{{free.anything}}{{subs.0.name}}{{#each by_name}}{{@key}}{{/each}}", **about)
 
 
 def test_templates_with_the_same_source_are_equal() -> None:
