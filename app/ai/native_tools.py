@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 from typing_extensions import TypedDict
 
 from app.ai.run_context import AgentDepsT, RunContext
@@ -19,10 +22,12 @@ __all__ = (
     "AgentNativeTool",
     "CodeExecutionTool",
     "FileSearchTool",
+    "ImageAspectRatio",
     "ImageGenerationTool",
     "MCPServerTool",
     "MemoryTool",
     "NativeToolFunc",
+    "NativeToolSearch",
     "ToolSearchTool",
     "UrlContextTool",
     "WebFetchTool",
@@ -37,11 +42,34 @@ class AbstractNativeTool:
     """A tool that the provider runs. A model refuses the ones that its API does not have."""
 
     kind: str = ""
+    optional: bool = False
+    """Whether models that do not have it do without, instead of refusing the request."""
 
     @property
     def unique_id(self) -> str:
         """What tells this tool from the others of a request."""
         return self.kind
+
+    @property
+    def label(self) -> str:
+        """A name for people."""
+        return self.kind.replace("_", " ").title()
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        if cls is not AbstractNativeTool:
+            return handler(cls)
+        choices = {kind: handler.generate_schema(tool) for kind, tool in NATIVE_TOOL_TYPES.items()}
+        return core_schema.tagged_union_schema(choices, discriminator="kind")
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        shown = handler(schema)
+        if cls is not AbstractNativeTool:
+            described = handler.resolve_ref_schema(shown)
+            described["properties"]["kind"] = {"const": cls.kind}
+            described["required"] = ["kind", *described.get("required", ())]
+        return shown
 
 
 class WebSearchUserLocation(TypedDict, total=False):
@@ -86,14 +114,26 @@ class CodeExecutionTool(AbstractNativeTool):
     kind: str = "code_execution"
 
 
+ImageAspectRatio: TypeAlias = Literal["21:9", "16:9", "4:3", "3:2", "1:1", "9:16", "3:4", "2:3", "5:4", "4:5"]
+"""Width to height."""
+
+
 @dataclass(kw_only=True)
 class ImageGenerationTool(AbstractNativeTool):
-    """Making images."""
+    """Making images. What a provider does not know of these it leaves out."""
 
     background: Literal["transparent", "opaque", "auto"] = "auto"
+    input_fidelity: Literal["high", "low"] | None = None
+    """How closely images that are given are kept to."""
+    moderation: Literal["auto", "low"] = "auto"
+    output_compression: int | None = None
+    """In percent, for webp and jpeg."""
     output_format: Literal["png", "webp", "jpeg"] | None = None
+    partial_images: int = 0
+    """How many unfinished images are streamed."""
     quality: Literal["low", "medium", "high", "auto"] = "auto"
-    size: str | None = None
+    size: Literal["auto", "1024x1024", "1024x1536", "1536x1024", "512", "1K", "2K", "4K"] | None = None
+    aspect_ratio: ImageAspectRatio | None = None
     kind: str = "image_generation"
 
 
@@ -121,6 +161,10 @@ class MCPServerTool(AbstractNativeTool):
     def unique_id(self) -> str:
         return f"{self.kind}:{self.id}"
 
+    @property
+    def label(self) -> str:
+        return f"MCP: {self.id}"
+
 
 @dataclass(kw_only=True)
 class FileSearchTool(AbstractNativeTool):
@@ -130,10 +174,16 @@ class FileSearchTool(AbstractNativeTool):
     kind: str = "file_search"
 
 
+NativeToolSearch: TypeAlias = Literal["bm25", "regex"]
+"""How providers search."""
+
+
 @dataclass(kw_only=True)
 class ToolSearchTool(AbstractNativeTool):
     """Searching the tools whose loading is deferred, on the provider's side."""
 
+    strategy: NativeToolSearch | None = None
+    """None for the provider's usual one."""
     kind: str = "tool_search"
 
 

@@ -269,11 +269,20 @@ async def test_definitions_of_tools_and_output_tools_are_prepared():
         model,
         output_type=Answer,
         tools=[add],
-        capabilities=[PrepareTools(lambda ctx, tool_defs: None), PrepareOutputTools(shout)],
+        capabilities=[PrepareTools(lambda ctx, tool_defs: []), PrepareOutputTools(shout)],
     )
     assert (await agent.run("go")).output == Answer(text="hi")
     assert script.infos[0].function_tools == []
     assert [tool.description for tool in script.infos[0].output_tools] == ["LOUD"]
+
+
+@pytest.mark.parametrize(
+    "capability", [PrepareTools(lambda ctx, defs: None), PrepareOutputTools(lambda ctx, defs: None)]
+)
+async def test_none_for_prepared_tools_is_deprecated(capability: Any):
+    agent: Agent[None, int] = Agent(TestModel(), output_type=int, tools=[add], capabilities=[capability])
+    with pytest.raises(DeprecationWarning, match="gave None for the tools"):
+        await agent.run("go")
 
 
 async def test_deferred_calls_are_answered_inside_the_run_all_or_some():

@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from app.ai import Agent, BinaryImage, RunContext, UserError
-from app.ai.capabilities import MCP, ImageGeneration, NativeTool, WebFetch, WebSearch, XSearch
+from app.ai.capabilities import MCP, ImageGeneration, NativeTool, ToolSearch, WebFetch, WebSearch, XSearch
 from app.ai.messages import FilePart, ModelResponse, ToolReturnPart
 from app.ai.models.test import TestModel
 from app.ai.native_tools import (
+    NATIVE_TOOL_TYPES,
+    AbstractNativeTool,
     CodeExecutionTool,
     ImageGenerationTool,
     MCPServerTool,
+    ToolSearchTool,
     WebFetchTool,
     WebSearchTool,
     XSearchTool,
@@ -130,3 +134,43 @@ def test_a_server_is_used_by_the_provider_or_over_a_connection_of_ours():
     toolset.apply(leaves.append)
     assert [type(leaf).__name__ for leaf in leaves] == ["MCPServerSSE"] and leaves[0].id == "mcp.example.org-sse"
     assert list(MCP("https://mcp.example.org/mcp", native=False).get_native_tools()) == []
+
+
+async def test_an_optional_native_tool_is_left_out_where_the_model_has_none():
+    agent: Agent[None, str] = Agent(capabilities=[NativeTool(CodeExecutionTool(optional=True))])
+    model, script = scripted("done", profile=WITHOUT)
+    await agent.run("go", model=model)
+    assert offered(script) == ([], [])
+
+
+async def test_the_provider_searches_tools_where_its_own_strategy_is_asked_for():
+    late = Tool(search, defer_loading=True)
+    agent: Agent[None, str] = Agent(tools=[late], capabilities=[ToolSearch(strategy="regex")])
+    model, script = scripted("done")
+    await agent.run("go", model=model)
+    assert offered(script) == (["search"], [ToolSearchTool(strategy="regex")])
+    with pytest.raises(UserError, match="ToolSearchTool"):
+        await agent.run("go", model=scripted("done", profile=WITHOUT)[0])
+
+
+def test_native_tools_are_read_by_their_kind():
+    adapter: TypeAdapter[AbstractNativeTool] = TypeAdapter(AbstractNativeTool)
+    for tool in (WebSearchTool(max_uses=2), MCPServerTool(id="a", url="u"), ToolSearchTool(strategy="bm25")):
+        assert adapter.validate_python(adapter.dump_python(tool)) == tool
+        assert adapter.validate_json(adapter.dump_json(tool)) == tool
+    assert NATIVE_TOOL_TYPES["x_search"] is XSearchTool
+
+
+def test_native_tools_have_names_for_people():
+    labels = [tool.label for tool in (WebSearchTool(), MCPServerTool(id="docs", url="u"))]
+    assert labels == ["Web Search", "MCP: docs"]
+
+
+def test_options_of_images_reach_the_native_tool():
+    capability: ImageGeneration[None] = ImageGeneration(
+        input_fidelity="high", moderation="low", output_compression=50, aspect_ratio="1:1", size="2K"
+    )
+    wanted = ImageGenerationTool(
+        input_fidelity="high", moderation="low", output_compression=50, aspect_ratio="1:1", size="2K"
+    )
+    assert capability.get_native_tools() == [wanted]

@@ -25,7 +25,8 @@ NAMES = {
         WebSearchUserLocation
     """,
     "app.ai.capabilities": """
-        AbstractCapability AgentCapability AgentNode BuiltinOrLocalTool BuiltinTool CapabilityFunc
+        AbstractCapability AgentCapability AgentNode BuiltinOrLocalTool BuiltinTool CAPABILITY_TYPES
+        CapabilityFunc
         CapabilityOrdering CapabilityPosition CapabilityRef CombinedCapability DynamicCapability
         HandleDeferredToolCalls HistoryProcessor HookTimeoutError Hooks ImageGeneration IncludeToolReturnSchemas
         Instrumentation MCP MCPServers ModelRequestContext NativeOrLocalTool NativeTool NodeResult OutputContext
@@ -123,7 +124,8 @@ NAMES = {
     "app.ai.models.xai": "XaiModel XaiModelName XaiModelSettings",
     "app.ai.models.zai": "ZaiModel ZaiModelName ZaiModelSettings",
     "app.ai.native_tools": """
-        AbstractNativeTool CodeExecutionTool FileSearchTool ImageGenerationTool MCPServerTool MemoryTool
+        AbstractNativeTool CodeExecutionTool FileSearchTool ImageAspectRatio ImageGenerationTool MCPServerTool
+        MemoryTool
         NATIVE_TOOL_TYPES SUPPORTED_NATIVE_TOOLS ToolSearchTool WebFetchTool WebSearchTool WebSearchUserLocation
         XSearchTool
     """,

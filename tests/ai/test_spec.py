@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jsonschema
 import pytest
 
 from app.ai import Agent, AgentSpec, TemplateStr
 from app.ai.capabilities import (
+    CAPABILITY_TYPES,
     MCP,
     AbstractCapability,
     Instrumentation,
@@ -339,18 +340,54 @@ def test_a_capability_without_a_name_cannot_stand_in_specs() -> None:
 
 
 def test_the_schema_for_editors_knows_the_arguments_of_capabilities() -> None:
-    schema = AgentSpec.model_json_schema_with_capabilities([Polite])
-    forms = schema["properties"]["capabilities"]["items"]["anyOf"]
-    validator = jsonschema.Draft202012Validator({"anyOf": forms})
-    for good in (
+    validator = jsonschema.Draft202012Validator(AgentSpec.model_json_schema_with_capabilities([Polite]))
+    good: list[Any] = [
         "Polite",
         {"Polite": "hey"},
         {"Polite": {"times": 2}},
-        {"PrefixTools": {"prefix": "a", "capability": "b"}},
-    ):
-        validator.validate(good)
-    for bad in ("PrefixTools", "Plite", {"Polite": {"times": "twice"}}, {"Polite": 1, "Thinking": 2}):
-        assert not validator.is_valid(bad)
+        {"name": "Polite", "arguments": ["hey"]},
+        {"PrefixTools": {"prefix": "a", "capability": {"MCP": "https://example.org"}}},
+        {"ImageGeneration": {"size": "1K", "native": {"kind": "image_generation", "quality": "low"}}},
+        {"WebSearch": {"user_location": {"city": "Oslo"}, "local": False}},
+        {"XSearch": {"allowed_x_handles": ["a"]}},
+        {"ToolSearch": "regex"},
+        {"MCPServers": {"time": {"command": "time"}}},
+        {"NativeTool": {"kind": "code_execution"}},
+        {"SetToolMetadata": {"tools": ["a"], "level": 3}},
+    ]
+    validator.validate({"model": "test", "capabilities": good})
+    bad: list[Any] = [
+        "PrefixTools",
+        "Plite",
+        {"Polite": {"times": "twice"}},
+        {"Polite": 1, "Thinking": 2},
+        {"PrefixTools": {"prefix": "a", "capability": "Plite"}},
+        {"ImageGeneration": {"size": "tiny"}},
+        {"ImageGeneration": {"colour": "red"}},
+        {"WebSearch": {"user_location": {"city": 1}}},
+        {"name": "Plite"},
+    ]
+    assert not [entry for entry in bad if validator.is_valid({"capabilities": [entry]})]
+
+
+def test_a_native_tool_of_a_capability_may_be_written_down() -> None:
+    agent = Agent.from_spec({"model": "test", "capabilities": [{"WebSearch": {"native": {"kind": "web_search"}}}]})
+    assert [list(item.get_native_tools()) for item in agent.root_capability.capabilities] == [[WebSearchTool()]]
+
+
+def test_the_long_form_of_a_capability_lists_its_arguments() -> None:
+    agent = Agent.from_spec({"model": "test", "capabilities": [{"name": "Thinking", "arguments": ["low"]}]})
+    assert agent.root_capability.capabilities == [Thinking("low")]
+
+
+def test_custom_capability_types_are_capability_types() -> None:
+    with pytest.raises(UserError, match="holds capability classes, not <class 'int'>"):
+        Agent.from_spec({"model": "test"}, custom_capability_types=cast("Any", [int]))
+
+
+def test_the_registry_tells_what_specs_may_name() -> None:
+    assert CAPABILITY_TYPES["Thinking"] is Thinking
+    assert not {"Hooks", "ProcessHistory", "CombinedCapability"} & CAPABILITY_TYPES.keys()
 
 
 def test_a_spec_tells_its_capabilities_by_name_and_arguments() -> None:

@@ -214,7 +214,9 @@ class AgentSpec(BaseModel):
     def model_json_schema_with_capabilities(cls, custom_capability_types: Sequence[CapabilityType] = ()) -> Json:
         """The JSON schema of specs, with the arguments of each capability."""
         schema = cls.model_json_schema()
-        schema["properties"]["capabilities"]["items"] = CapabilityReader(custom_capability_types).json_schema()
+        entry, definitions = CapabilityReader(custom_capability_types).json_schema()
+        schema["properties"]["capabilities"]["items"] = entry
+        schema["$defs"] |= definitions
         return schema
 
     def _text(self, text: str, deps_type: type[Any]) -> str | TemplateStr[Any]:

@@ -5,40 +5,17 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import NoneType
-from typing import Any, Final, TypeAlias, cast, get_args, get_origin, get_type_hints
+from types import NoneType, SimpleNamespace, UnionType
+from typing import Any, Final, TypeAlias, Union, cast, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, TypeAdapter, ValidationError, model_serializer, model_validator
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
 
-from app.ai import capabilities as ready_made
-from app.ai.capabilities import AbstractCapability, PrefixTools
+from app.ai.capabilities import CAPABILITY_TYPES, AbstractCapability, PrefixTools
 from app.ai.exceptions import SpecError
 from app.ai.template import TemplateStr, text_or_template
 
 CapabilityType: TypeAlias = type[AbstractCapability[Any]]
-
-CAPABILITY_TYPES: Final[Mapping[str, CapabilityType]] = {
-    name: type_
-    for type_ in (
-        ready_made.IncludeToolReturnSchemas,
-        ready_made.ImageGeneration,
-        ready_made.Instrumentation,
-        ready_made.MCP,
-        ready_made.MCPServers,
-        ready_made.NativeTool,
-        PrefixTools,
-        ready_made.ReinjectSystemPrompt,
-        ready_made.SetToolMetadata,
-        ready_made.Thinking,
-        ready_made.ToolSearch,
-        ready_made.WebFetch,
-        ready_made.WebSearch,
-        ready_made.XSearch,
-    )
-    if (name := type_.get_serialization_name()) is not None
-}
-"""Those whose arguments can be written down; the others take functions, so they are for agents in Python."""
 
 _NO_SCHEMA: Final = (
     PydanticInvalidForJsonSchema,
@@ -73,7 +50,9 @@ class CapabilitySpec(BaseModel):
             return {"name": entry}
         fields: Mapping[str, Any] = cast("Mapping[str, Any]", entry) if isinstance(entry, Mapping) else {}
         if "name" in fields and fields.keys() <= {"name", "arguments"}:
-            return {"name": fields["name"], "arguments": _as_arguments(fields.get("arguments"))}
+            given: Any = fields.get("arguments")
+            arguments: Any = tuple(cast("list[Any]", given)) if isinstance(given, list) else _as_arguments(given)
+            return {"name": fields["name"], "arguments": arguments}
         if len(fields) != 1:
             raise ValueError(f"A capability of an agent spec is a name or `{{name: arguments}}`, not {entry!r}")
         name, arguments = next(iter(fields.items()))
@@ -103,6 +82,8 @@ class CapabilityReader:
     def __post_init__(self) -> None:
         self.known = dict(CAPABILITY_TYPES)
         for type_ in self.custom:
+            if not (isinstance(type_, type) and issubclass(type_, AbstractCapability)):  # pyright: ignore[reportUnnecessaryIsInstance] - whatever came
+                raise SpecError(f"`custom_capability_types` holds capability classes, not {type_!r}")
             name = type_.get_serialization_name()
             if name is None:
                 raise SpecError(f"The capability {type_.__name__} cannot stand in agent specs: it has no name there")
@@ -115,9 +96,10 @@ class CapabilityReader:
         """
         return [self._made(entry) for entry in entries]
 
-    def json_schema(self) -> dict[str, Any]:
-        """What an entry may look like, for editors."""
-        return {"anyOf": [option for name, type_ in self.known.items() for option in _forms(name, type_)]}
+    def json_schema(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What an entry may look like, for editors, and the definitions that this refers to."""
+        schema = _EditorSchema(self.known)
+        return schema.entry, schema.definitions
 
     def _made(self, entry: Any) -> AbstractCapability[Any]:
         try:
@@ -144,7 +126,7 @@ class CapabilityReader:
         self, type_: CapabilityType, positional: Sequence[Any], keywords: Mapping[str, Any]
     ) -> tuple[list[Any], dict[str, Any]]:
         """Texts with double braces become templates where the capability takes one."""
-        hints = {name: hint for name, (hint, _) in _parameters(type_).items()}
+        hints = {name: parameter.hint for name, parameter in _parameters(type_).items()}
         named = dict(zip(hints, positional, strict=False))
         changed = {
             name: text_or_template(value, self.deps_type, self.deps_schema)
@@ -157,48 +139,104 @@ class CapabilityReader:
         )
 
 
-def _parameters(type_: CapabilityType) -> dict[str, tuple[Any, bool]]:
-    """The arguments that a spec may give: their types, and whether they must be given."""
+@dataclass
+class _Parameter:
+    """An argument that a spec may give."""
+
+    hint: Any
+    is_required: bool
+    is_positional: bool
+
+
+def _maker(type_: CapabilityType) -> Any:
     has_own = getattr(type_.from_spec, "__func__", None) is not getattr(AbstractCapability.from_spec, "__func__", None)
-    maker: Any = type_.from_spec if has_own else type_.__init__
+    return type_.from_spec if has_own else type_.__init__
+
+
+def _signature(type_: CapabilityType) -> list[inspect.Parameter]:
     try:
-        hints = get_type_hints(maker, vars(inspect.getmodule(type_)) if inspect.getmodule(type_) else None)
-        parameters = inspect.signature(maker).parameters.values()
-    except (NameError, TypeError, ValueError):
-        return {}
+        parameters = inspect.signature(_maker(type_)).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    return [parameter for parameter in parameters if parameter.name != "self"]
+
+
+def _parameters(type_: CapabilityType) -> dict[str, _Parameter]:
     variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    names: dict[str, Any] = {}
+    for owner in reversed(type_.__mro__):
+        names |= vars(inspect.getmodule(owner) or object)
     return {
-        parameter.name: (hints.get(parameter.name, Any), parameter.default is parameter.empty)
-        for parameter in parameters
-        if parameter.name != "self" and parameter.kind not in variadic
+        parameter.name: _Parameter(
+            _hint(parameter.annotation, names),
+            is_required=parameter.default is parameter.empty,
+            is_positional=parameter.kind is not parameter.KEYWORD_ONLY,
+        )
+        for parameter in _signature(type_)
+        if parameter.kind not in variadic
     }
+
+
+def _hint(annotation: Any, names: Mapping[str, Any]) -> Any:
+    """The type that is meant, Any if it is only imported for type checkers."""
+    if annotation is inspect.Parameter.empty:
+        return Any
+    try:
+        return get_type_hints(SimpleNamespace(__annotations__={"it": annotation}), dict(names))["it"]
+    except (NameError, TypeError, SyntaxError):
+        return Any
 
 
 def _takes_template(hint: Any) -> bool:
     return TemplateStr in (hint, get_origin(hint)) or any(map(_takes_template, get_args(hint)))
 
 
-def _forms(name: str, type_: CapabilityType) -> list[dict[str, Any]]:
-    """The name alone, with one argument, and with all by keyword."""
-    parameters = _parameters(type_)
-    schemas = {parameter: _schema(hint) for parameter, (hint, _) in parameters.items()}
-    required = [parameter for parameter, (_, is_required) in parameters.items() if is_required]
-    forms: list[dict[str, Any]] = [] if required else [{"const": name}]
-    if schemas and len(required) <= 1:
-        forms.append(_only(name, schemas[required[0] if required else next(iter(schemas))]))
-    arguments: dict[str, Any] = {"type": "object", "properties": schemas}
-    forms.append(_only(name, {**arguments, "required": required} if required else arguments))
-    return forms
+class _EditorSchema:
+    """Builds what entries may look like; definitions are gathered, to stand at the top of the whole schema."""
+
+    def __init__(self, known: Mapping[str, CapabilityType]):
+        self.definitions: dict[str, Any] = {}
+        long_form = {"name": {"enum": sorted(known)}, "arguments": {}}
+        self.entry: dict[str, Any] = {
+            "anyOf": [
+                *(form for name, type_ in known.items() for form in self._forms(name, type_)),
+                {"type": "object", "properties": long_form, "required": ["name"], "additionalProperties": False},
+            ]
+        }
+
+    def _forms(self, name: str, type_: CapabilityType) -> list[dict[str, Any]]:
+        """The name alone, with one argument, and with all by keyword."""
+        parameters = _parameters(type_)
+        schemas = {key: self._schema(parameter.hint) for key, parameter in parameters.items()}
+        if type_ is PrefixTools:
+            schemas["capability"] = {"$ref": "#/properties/capabilities/items"}
+        required = [key for key, parameter in parameters.items() if parameter.is_required]
+        forms: list[dict[str, Any]] = [] if required else [{"const": name}]
+        first = next((key for key, parameter in parameters.items() if parameter.is_positional), None)
+        if first is not None and set(required) <= {first}:
+            forms.append(_only(name, schemas[first]))
+        arguments: dict[str, Any] = {"type": "object", "properties": schemas}
+        if required:
+            arguments["required"] = required
+        if not any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in _signature(type_)):
+            arguments["additionalProperties"] = False
+        return [*forms, _only(name, arguments)]
+
+    def _schema(self, hint: Any) -> dict[str, Any]:
+        """What a spec may say for an argument of this type: of a union, the kinds that are data."""
+        if get_origin(hint) in (Union, UnionType):
+            kinds = [schema for arg in get_args(hint) if (schema := self._data(arg))]
+            return {"anyOf": kinds} if len(kinds) > 1 else kinds[0] if kinds else {}
+        return self._data(hint) or {}
+
+    def _data(self, hint: Any) -> dict[str, Any] | None:
+        try:
+            schema = TypeAdapter(hint).json_schema()
+        except _NO_SCHEMA:
+            return self._schema(hint) if get_origin(hint) in (Union, UnionType) else None
+        self.definitions |= schema.pop("$defs", {})
+        return schema
 
 
 def _only(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": {name: schema}, "required": [name], "additionalProperties": False}
-
-
-def _schema(hint: Any) -> dict[str, Any]:
-    try:
-        schema = TypeAdapter(hint).json_schema()
-    except _NO_SCHEMA:
-        return {}
-    # Definitions would have to move to the top of the whole schema.
-    return {} if "$defs" in schema else schema

@@ -47,6 +47,7 @@ from app.ai.capabilities.ready_made import (
     ThreadExecutor,
     Toolset,
 )
+from app.ai.capabilities.registry import CAPABILITY_TYPES
 from app.ai.capabilities.tool_search import ToolSearch
 from app.ai.capabilities.wrapper import WrapperCapability
 from app.ai.models.request_context import ModelRequestContext
@@ -57,6 +58,7 @@ BuiltinTool = NativeTool
 BuiltinOrLocalTool = NativeOrLocalTool
 
 __all__ = (
+    "CAPABILITY_TYPES",
     "MCP",
     "AbstractCapability",
     "AgentCapability",

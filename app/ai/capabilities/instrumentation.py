@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from app.ai.capabilities.abstract import AbstractCapability
@@ -12,12 +12,17 @@ if TYPE_CHECKING:
     from app.ai.instrumentation.settings import InstrumentationSettings
 
 
+def _default_settings() -> InstrumentationSettings:
+    from app.ai.instrumentation.settings import InstrumentationSettings  # brings OpenTelemetry
+
+    return InstrumentationSettings()
+
+
 @dataclass
 class Instrumentation(AbstractCapability[AgentDepsT]):
     """Tells runs to OpenTelemetry."""
 
-    settings: InstrumentationSettings | None = None
-    """None for the default ones."""
+    settings: InstrumentationSettings = field(default_factory=_default_settings)
 
     @classmethod
     def from_spec(cls, settings: Any = None, **options: Any) -> Instrumentation[Any]:

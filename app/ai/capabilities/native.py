@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
@@ -16,6 +16,7 @@ from app.ai.native_tools import (
     NATIVE_TOOL_TYPES,
     AbstractNativeTool,
     AgentNativeTool,
+    ImageAspectRatio,
     ImageGenerationTool,
     MCPServerTool,
     WebFetchTool,
@@ -40,16 +41,18 @@ class NativeTool(AbstractCapability[AgentDepsT]):
     tool: AgentNativeTool[AgentDepsT]
 
     @classmethod
-    def from_spec(cls, tool: Any = None, **options: Any) -> NativeTool[Any]:
+    def from_spec(cls, tool: AbstractNativeTool | None = None, **options: Any) -> NativeTool[Any]:
         """`{kind: web_search, …}`, or the same under `tool`."""
-        given: dict[str, Any] = options if tool is None else tool
-        return cls(given if isinstance(given, AbstractNativeTool) else _native_tool(given))
+        return cls(_native_tool(options if tool is None else tool))
 
     def get_native_tools(self) -> Sequence[AgentNativeTool[AgentDepsT]]:
         return [self.tool]
 
 
-def _native_tool(data: dict[str, Any]) -> AbstractNativeTool:
+def _native_tool(data: Any) -> AbstractNativeTool:
+    """The tool that data of a spec describes."""
+    if isinstance(data, AbstractNativeTool):
+        return data
     kind = NATIVE_TOOL_TYPES.get(data.get("kind", ""))
     if kind is None:
         raise UserError(
@@ -91,6 +94,9 @@ class NativeOrLocalTool(AbstractCapability[AgentDepsT]):
 
     def __post_init__(self) -> None:
         name = type(self).__name__
+        given: Any = self.native
+        if isinstance(given, Mapping):
+            self.native = _native_tool(given)  # as agent specs describe it
         if self.native is True and self._default_native() is None:
             raise UserError(f"{name} has no usual native tool; give `native`")
         if isinstance(self.local, str | bool) and self.local is not False:
@@ -140,8 +146,10 @@ class NativeOrLocalTool(AbstractCapability[AgentDepsT]):
     def _bound(self) -> list[str]:
         return [name for name in self._only_native if getattr(self, name) is not None]
 
-    def _options(self, *names: str) -> dict[str, Any]:
-        given = {name: getattr(self, name) for name in names}
+    def _options_of(self, tool: type[AbstractNativeTool]) -> dict[str, Any]:
+        """The options for the native tool that are given."""
+        own = {item.name for item in fields(self)}
+        given = {item.name: getattr(self, item.name) for item in fields(tool) if item.name in own}
         return {name: value for name, value in given.items() if value is not None}
 
 
@@ -158,9 +166,7 @@ class WebSearch(NativeOrLocalTool[AgentDepsT]):
     _only_native = ("blocked_domains", "allowed_domains", "max_uses")
 
     def _default_native(self) -> WebSearchTool:
-        return WebSearchTool(
-            **self._options("search_context_size", "user_location", "blocked_domains", "allowed_domains", "max_uses")
-        )
+        return WebSearchTool(**self._options_of(WebSearchTool))
 
 
 @dataclass(kw_only=True)
@@ -176,9 +182,7 @@ class WebFetch(NativeOrLocalTool[AgentDepsT]):
     _only_native = ("allowed_domains", "blocked_domains", "max_uses")
 
     def _default_native(self) -> WebFetchTool:
-        return WebFetchTool(
-            **self._options("allowed_domains", "blocked_domains", "max_uses", "enable_citations", "max_content_tokens")
-        )
+        return WebFetchTool(**self._options_of(WebFetchTool))
 
 
 @dataclass(kw_only=True)
@@ -187,16 +191,20 @@ class ImageGeneration(NativeOrLocalTool[AgentDepsT]):
 
     fallback_model: Model | KnownModelName | str | None = None
     background: Literal["transparent", "opaque", "auto"] | None = None
+    input_fidelity: Literal["high", "low"] | None = None
+    moderation: Literal["auto", "low"] | None = None
+    output_compression: int | None = None
     output_format: Literal["png", "webp", "jpeg"] | None = None
     quality: Literal["low", "medium", "high", "auto"] | None = None
-    size: str | None = None
+    size: Literal["auto", "1024x1024", "1024x1536", "1536x1024", "512", "1K", "2K", "4K"] | None = None
+    aspect_ratio: ImageAspectRatio | None = None
 
     def __post_init__(self) -> None:
         _only_one_local(self, self.fallback_model)
         super().__post_init__()
 
     def _default_native(self) -> ImageGenerationTool:
-        return ImageGenerationTool(**self._options("background", "output_format", "quality", "size"))
+        return ImageGenerationTool(**self._options_of(ImageGenerationTool))
 
     def _default_local(self) -> LocalTool:
         model, tool = self.fallback_model, self._default_native()
@@ -235,8 +243,7 @@ class XSearch(NativeOrLocalTool[AgentDepsT]):
         super().__post_init__()
 
     def _default_native(self) -> XSearchTool:
-        own = {item.name for item in fields(XSearchTool)} - {"kind"}
-        return XSearchTool(**self._options(*sorted(own)))
+        return XSearchTool(**self._options_of(XSearchTool))
 
     def _default_local(self) -> LocalTool:
         model, tool = self.fallback_model, self._default_native()
@@ -276,8 +283,8 @@ class MCP(NativeOrLocalTool[AgentDepsT]):
     description: str | None = field(default=None, kw_only=True)
 
     def _default_native(self) -> MCPServerTool:
-        options = self._options("authorization_token", "headers", "allowed_tools", "description")
-        return MCPServerTool(id=self.server_id, url=self.url, **options)
+        options: dict[str, Any] = {**self._options_of(MCPServerTool), "id": self.server_id}
+        return MCPServerTool(**options)
 
     @property
     def server_id(self) -> str:

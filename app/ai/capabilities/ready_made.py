@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from app.ai.callbacks import call_user_function, call_with_optional_context
+from app.ai.callbacks import call_user_function, call_with_optional_context, function_name
 from app.ai.capabilities.abstract import AbstractCapability, WrapRunHandler
 from app.ai.capabilities.wrapper import WrapperCapability
 from app.ai.event_stream import EventStreamHandler, feed_handler
@@ -61,6 +62,20 @@ class ProcessHistory(AbstractCapability[AgentDepsT]):
         return replace(request_context, messages=messages)
 
 
+async def _prepared(
+    function: ToolsPrepareFunc[Any], ctx: RunContext[Any], tool_defs: list[ToolDefinition]
+) -> list[ToolDefinition]:
+    prepared = await call_user_function(function, ctx, tool_defs)
+    if prepared is None:
+        warnings.warn(
+            f"{function_name(function)!r} gave None for the tools of a step; give `[]` for none",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return []
+    return prepared
+
+
 @dataclass
 class PrepareTools(AbstractCapability[AgentDepsT]):
     """Passes the definitions of the function tools through a function at each step."""
@@ -72,7 +87,7 @@ class PrepareTools(AbstractCapability[AgentDepsT]):
         return None
 
     async def prepare_tools(self, ctx: RunContext[AgentDepsT], tool_defs: list[ToolDefinition]) -> list[ToolDefinition]:
-        return await call_user_function(self.prepare_func, ctx, tool_defs) or []
+        return await _prepared(self.prepare_func, ctx, tool_defs)
 
 
 @dataclass
@@ -88,7 +103,7 @@ class PrepareOutputTools(AbstractCapability[AgentDepsT]):
     async def prepare_output_tools(
         self, ctx: RunContext[AgentDepsT], tool_defs: list[ToolDefinition]
     ) -> list[ToolDefinition]:
-        return await call_user_function(self.prepare_func, ctx, tool_defs) or []
+        return await _prepared(self.prepare_func, ctx, tool_defs)
 
 
 @dataclass

@@ -136,7 +136,7 @@ class Model(ABC):
         local = [tool for tool in parameters.function_tools if tool.unless_native not in ids]
         replaced = {tool.unless_native for tool in local}
         missing: set[type[Any]] = {
-            type(tool) for tool in parameters.native_tools if tool.unique_id not in ids | replaced
+            type(tool) for tool in parameters.native_tools if tool.unique_id not in ids | replaced and not tool.optional
         }
         if missing:
             raise UserError(

@@ -27,7 +27,7 @@ from app.ai.messages import (
 )
 from app.ai.models import ModelRequestParameters, infer_model
 from app.ai.models.google import GoogleModel, GoogleModelSettings
-from app.ai.native_tools import MemoryTool, WebSearchTool
+from app.ai.native_tools import ImageGenerationTool, MemoryTool, WebSearchTool
 from app.ai.output_modes import OutputObjectDefinition
 from app.ai.providers.google import GoogleProvider, GoogleVertexProvider
 from app.ai.settings import ModelSettings
@@ -247,6 +247,12 @@ async def test_a_request_says_all_that_was_set():
 async def test_older_models_think_by_a_budget():
     body = await sent(settings=ModelSettings(thinking=False), name="gemini-2.5-flash")
     assert body["generationConfig"]["thinkingConfig"] == {"includeThoughts": False, "thinkingBudget": 0}
+
+
+async def test_images_have_a_ratio_and_a_size():
+    image = ImageGenerationTool(aspect_ratio="16:9", size="4K")
+    body = await sent(parameters=ModelRequestParameters(native_tools=[image]))
+    assert body["generationConfig"]["imageConfig"] == {"aspectRatio": "16:9", "imageSize": "4K"}
 
 
 async def test_a_native_tool_that_gemini_lacks_is_refused():

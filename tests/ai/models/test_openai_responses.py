@@ -29,7 +29,7 @@ from app.ai.messages import (
 )
 from app.ai.models import ModelRequestParameters, infer_model
 from app.ai.models.openai import OpenAIResponsesModel, OpenAIResponsesModelSettings
-from app.ai.native_tools import CodeExecutionTool, MemoryTool, WebSearchTool
+from app.ai.native_tools import CodeExecutionTool, ImageGenerationTool, MemoryTool, WebSearchTool
 from app.ai.output_modes import OutputObjectDefinition
 from app.ai.tools import ToolDefinition
 from tests.ai.models.apis import HELLO, NOTHING, RESPONSES, streamed
@@ -268,6 +268,24 @@ async def test_a_made_image_is_a_file_and_goes_back_in_its_item():
     [file] = [part for part in answer.parts if isinstance(part, FilePart)]
     assert file.content.data == b"png"
     assert server.requests[1]["input"][1] == item
+
+
+async def test_options_of_images_are_sent_and_a_ratio_is_a_size():
+    image = ImageGenerationTool(aspect_ratio="3:2", input_fidelity="low", moderation="low", partial_images=2)
+    body = await sent(parameters=ModelRequestParameters(native_tools=[image]))
+    assert body["tools"] == [
+        {
+            "type": "image_generation",
+            "background": "auto",
+            "input_fidelity": "low",
+            "moderation": "low",
+            "partial_images": 2,
+            "quality": "auto",
+            "size": "1536x1024",
+        }
+    ]
+    with pytest.raises(UserError, match="not of 21:9"):
+        await sent(parameters=ModelRequestParameters(native_tools=[ImageGenerationTool(aspect_ratio="21:9")]))
 
 
 async def test_a_native_tool_that_the_api_lacks_is_refused():

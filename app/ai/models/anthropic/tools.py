@@ -109,7 +109,8 @@ def _native(tool: Any) -> dict[str, Any]:
         case MemoryTool():
             return {"type": "memory_20250818", "name": "memory"}
         case ToolSearchTool():
-            return {"type": "tool_search_tool_bm25_20251119", "name": "tool_search_tool_bm25"}
+            name = f"tool_search_tool_{tool.strategy or 'bm25'}"
+            return {"type": f"{name}_20251119", "name": name}
         case _:
             raise UserError(f"Anthropic has no native tool {tool!r}.")
 

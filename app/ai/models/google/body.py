@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from app.ai.exceptions import UserError
 from app.ai.models.parameters import ModelRequestParameters
@@ -72,6 +72,9 @@ _LEVELS: Mapping[ThinkingLevel, str] = {
 }
 
 
+_IMAGE_SIZES: Final = ("512", "1K", "2K", "4K")
+
+
 def settings_body(
     settings: ModelSettings, parameters: ModelRequestParameters, profile: GoogleModelProfile
 ) -> dict[str, Any]:
@@ -80,8 +83,13 @@ def settings_body(
     config = {name: given[key] for key, name in _CONFIG_NAMES.items() if given.get(key) is not None}
     if parameters.thinking is not None:
         config.setdefault("thinkingConfig", _thinking(parameters.thinking, profile))
-    if parameters.allow_image_output or any(isinstance(tool, ImageGenerationTool) for tool in parameters.native_tools):
+    images = [tool for tool in parameters.native_tools if isinstance(tool, ImageGenerationTool)]
+    if parameters.allow_image_output or images:
         config["responseModalities"] = ["TEXT", "IMAGE"]
+    for tool in images:
+        options = {"aspectRatio": tool.aspect_ratio, "imageSize": tool.size if tool.size in _IMAGE_SIZES else None}
+        if given_options := {name: value for name, value in options.items() if value is not None}:
+            config["imageConfig"] = given_options
     if parameters.output_mode == "native" and parameters.output_object:
         config["responseMimeType"] = "application/json"
         config["responseJsonSchema"] = parameters.output_object.json_schema

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, cast
+from collections.abc import Mapping
+from typing import Any, Final, Literal, cast
 
 from app.ai.exceptions import UserError
 from app.ai.models.openai.body import (
@@ -148,19 +149,36 @@ def _native(tool: Any) -> dict[str, Any]:
         case CodeExecutionTool():
             return {"type": "code_interpreter", "container": {"type": "auto"}}
         case ImageGenerationTool():
-            return _given(
-                type="image_generation",
-                background=tool.background,
-                output_format=tool.output_format,
-                quality=tool.quality,
-                size=tool.size,
-            )
+            return _image_generation(tool)
         case MCPServerTool():
             return _mcp_server(tool)
-        case ToolSearchTool():
+        case ToolSearchTool(strategy=None):
             return {"type": "tool_search"}
         case _:
             raise UserError(f"The Responses API has no native tool {tool!r}.")
+
+
+_SIZES: Final[Mapping[str, str]] = {"1:1": "1024x1024", "2:3": "1024x1536", "3:2": "1536x1024"}
+"""The sizes of images by their aspect ratio."""
+
+
+def _image_generation(tool: ImageGenerationTool) -> dict[str, Any]:
+    size: str | None = tool.size
+    if tool.aspect_ratio is not None and size is None:
+        size = _SIZES.get(tool.aspect_ratio)
+        if size is None:
+            raise UserError(f"The Responses API makes images of {', '.join(_SIZES)}, not of {tool.aspect_ratio}.")
+    return _given(
+        type="image_generation",
+        background=tool.background,
+        input_fidelity=tool.input_fidelity,
+        moderation=None if tool.moderation == "auto" else tool.moderation,
+        output_compression=tool.output_compression,
+        output_format=tool.output_format,
+        partial_images=tool.partial_images or None,
+        quality=tool.quality,
+        size=size,
+    )
 
 
 _CONNECTOR = "x-openai-connector:"
