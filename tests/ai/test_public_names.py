@@ -107,6 +107,7 @@ NAMES = {
         LatestHuggingFaceModelNames
     """,
     "app.ai.models.instrumented": "InstrumentationSettings InstrumentedModel instrument_model",
+    "app.ai.models.mcp_sampling": "MCPSamplingModel MCPSamplingModelSettings",
     "app.ai.models.mistral": """
         LatestMistralModelNames MistralModel MistralModelName MistralModelSettings MistralStreamedResponse
     """,
