@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import is_dataclass
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, RootModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
@@ -11,7 +12,7 @@ from typing_extensions import TypeIs, is_typeddict
 
 from app.ai.exceptions import UserError
 
-__all__ = "GenerateToolJsonSchema", "inline_top_reference", "is_model_like"
+__all__ = "GenerateToolJsonSchema", "free_name", "inline_top_reference", "is_model_like", "with_shared_definitions"
 
 
 class GenerateToolJsonSchema(GenerateJsonSchema):
@@ -48,3 +49,41 @@ def inline_top_reference(schema: dict[str, Any]) -> dict[str, Any]:
         raise UserError(f"JSON schema refers to {reference!r}, which is not among its own definitions")
     rest = {key: value for key, value in schema.items() if key not in ("$ref", "$defs")}
     return {**definitions[name], **rest, "$defs": definitions}
+
+
+def free_name(name: str, taken: Container[str]) -> str:
+    """The name, with a number added if it is taken."""
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = f"{name}_{number}"
+    return free
+
+
+def with_shared_definitions(schemas: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The schemas without their `$defs`, and these in one: where two differ under one name, the later gets a number."""
+    bare: list[dict[str, Any]] = []
+    shared: dict[str, Any] = {}
+    for schema in schemas:
+        own: dict[str, Any] = schema.get("$defs", {})
+        names = {
+            name: name if shared.get(name, definition) == definition else free_name(name, shared)
+            for name, definition in own.items()
+        }
+        shared |= {names[name]: _with_renamed_references(definition, names) for name, definition in own.items()}
+        without = {key: value for key, value in schema.items() if key != "$defs"}
+        bare.append(_with_renamed_references(without, names))
+    return bare, shared
+
+
+def _with_renamed_references(schema: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(schema, list):
+        return [_with_renamed_references(item, names) for item in cast("list[Any]", schema)]
+    if not isinstance(schema, dict):
+        return schema
+    fields = cast("dict[str, Any]", schema)
+    renamed = {key: _with_renamed_references(value, names) for key, value in fields.items()}
+    if isinstance(reference := fields.get("$ref"), str):
+        name = reference.removeprefix("#/$defs/")
+        renamed["$ref"] = f"#/$defs/{names.get(name, name)}"
+    return renamed

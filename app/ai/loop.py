@@ -335,13 +335,10 @@ class CallToolsNode(AgentNode[AgentDepsT, OutputDataT]):
         return None if response.parts else self._retry(ctx)
 
     def _earlier_text(self, ctx: RunState) -> str | None:
-        """What the model said beside earlier tool calls of this run; it may think that this was its answer."""
-        texts = (
-            text_of(message)
-            for message in reversed(ctx.state.message_history)
-            if isinstance(message, ModelResponse) and message.run_id == ctx.state.run_id
-        )
-        return next(filter(None, texts), None)
+        """What the model said last, most often beside tool calls; it may think that this was its answer."""
+        messages = reversed(ctx.state.message_history)
+        texts = (text_of(message) for message in messages if isinstance(message, ModelResponse))
+        return next((text for text in texts if text), None)
 
     async def _process_text(
         self, ctx: RunState, processor: TextProcessor, text: str

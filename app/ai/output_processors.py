@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import NoneType
@@ -16,7 +16,13 @@ from typing_extensions import TypedDict
 from app.ai.callbacks import call_with_optional_context, function_name
 from app.ai.exceptions import ModelRetry
 from app.ai.function_schema import AllowPartial, FunctionSchema, NamedValidator, function_schema
-from app.ai.json_schema import GenerateToolJsonSchema, inline_top_reference, is_model_like
+from app.ai.json_schema import (
+    GenerateToolJsonSchema,
+    free_name,
+    inline_top_reference,
+    is_model_like,
+    with_shared_definitions,
+)
 from app.ai.run_context import RunContext
 
 if TYPE_CHECKING:
@@ -92,7 +98,7 @@ class TextFunction(_TextAsItIs):
 
     @property
     def result_type(self) -> Any:
-        return _return_type(self.function)
+        return return_type(self.function)
 
     def validate(self, text: str, *, allow_partial: AllowPartial = False, context: Any = None) -> str:
         return text
@@ -223,16 +229,7 @@ async def run_output_validators(
 
 def object_processor(output: Any) -> ObjectProcessor:
     """The processor of a type, or of a function whose arguments the model fills in."""
-    return _function_processor(output) if _is_function(output) else _type_processor(output)
-
-
-def free_name(name: str, taken: Container[str]) -> str:
-    """The name, with a number added if it is taken."""
-    number, free = 1, name
-    while free in taken:
-        number += 1
-        free = f"{name}_{number}"
-    return free
+    return _function_processor(output) if is_function(output) else _type_processor(output)
 
 
 def unfenced(text: str) -> str:
@@ -244,7 +241,7 @@ def unfenced(text: str) -> str:
     return fence.group(1).strip() if fence else text
 
 
-def _is_function(output: Any) -> bool:
+def is_function(output: Any) -> bool:
     if isinstance(output, type) or get_origin(output) is not None:
         return False
     # Special forms of typing can be called too, only to say that they cannot.
@@ -260,7 +257,7 @@ def _function_processor(function: Callable[..., Any]) -> ObjectProcessor:
         outer_key=None,
         arguments=schema.validator,
         function_schema=schema,
-        result_type=_return_type(function),
+        result_type=return_type(function),
     )
 
 
@@ -341,8 +338,11 @@ def _unpacked(output: Any) -> dict[str, Any] | None:
 
 
 def _choice_schema(options: Mapping[str, ObjectProcessor]) -> dict[str, Any]:
-    definitions: dict[str, Any] = {}
-    choices = [_choice(kind, option, definitions) for kind, option in options.items()]
+    schemas, definitions = with_shared_definitions([option.json_schema for option in options.values()])
+    choices = [
+        _choice(kind, option.description, schema)
+        for (kind, option), schema in zip(options.items(), schemas, strict=True)
+    ]
     schema: dict[str, Any] = {
         "type": "object",
         "properties": {"result": {"anyOf": choices}},
@@ -352,38 +352,18 @@ def _choice_schema(options: Mapping[str, ObjectProcessor]) -> dict[str, Any]:
     return {**schema, "$defs": definitions} if definitions else schema
 
 
-def _choice(kind: str, option: ObjectProcessor, definitions: dict[str, Any]) -> dict[str, Any]:
-    own = option.json_schema.get("$defs", {})
-    # Different types of one name may meet here; the later one gets a number.
-    names = {
-        name: name if definitions.get(name, definition) == definition else free_name(name, definitions)
-        for name, definition in own.items()
-    }
-    definitions.update({names[name]: _with_renamed_references(definition, names) for name, definition in own.items()})
-    data = {key: value for key, value in option.json_schema.items() if key != "$defs"}
-    choice = {
+def _choice(kind: str, description: str | None, data: dict[str, Any]) -> dict[str, Any]:
+    about = {"title": data.pop("title", None), "description": description}
+    return {
         "type": "object",
-        "properties": {"kind": {"type": "string", "const": kind}, "data": _with_renamed_references(data, names)},
+        "properties": {"kind": {"type": "string", "const": kind}, "data": data},
         "required": ["kind", "data"],
         "additionalProperties": False,
+        **{key: text for key, text in about.items() if text},
     }
-    return {**choice, "description": option.description} if option.description else choice
 
 
-def _with_renamed_references(schema: Any, names: Mapping[str, str]) -> Any:
-    if isinstance(schema, list):
-        return [_with_renamed_references(item, names) for item in cast("list[Any]", schema)]
-    if not isinstance(schema, dict):
-        return schema
-    fields = cast("dict[str, Any]", schema)
-    renamed = {key: _with_renamed_references(value, names) for key, value in fields.items()}
-    if isinstance(reference := fields.get("$ref"), str):
-        name = reference.removeprefix("#/$defs/")
-        renamed["$ref"] = f"#/$defs/{names.get(name, name)}"
-    return renamed
-
-
-def _return_type(function: Callable[..., Any]) -> Any:
+def return_type(function: Callable[..., Any]) -> Any:
     try:
         return get_type_hints(function, include_extras=True).get("return", Any)
     except (NameError, TypeError):

@@ -14,7 +14,7 @@ from typing_extensions import TypeAliasType
 
 from app.ai.deferred import DeferredToolRequests
 from app.ai.exceptions import UserError
-from app.ai.json_schema import GenerateToolJsonSchema
+from app.ai.json_schema import free_name, with_shared_definitions
 from app.ai.messages import BinaryImage
 from app.ai.output import (
     NativeOutput,
@@ -32,8 +32,9 @@ from app.ai.output_processors import (
     TextFunction,
     TextProcessor,
     UnionProcessor,
-    free_name,
+    is_function,
     object_processor,
+    return_type,
     union_of,
 )
 from app.ai.profiles import ModelProfile
@@ -148,15 +149,6 @@ class OutputSchema(Generic[OutputDataT]):
         """How a model gives the output."""
         return profile.default_structured_output_mode if self.mode == "auto" else self.mode
 
-    def json_schema(self) -> dict[str, Any]:
-        """The JSON schema of the output."""
-        types = [self.result_type]
-        types += [NoneType] if self.allows_none else []
-        types += [BinaryImage] if self.allows_image and self.result_type is not BinaryImage else []
-        types += [DeferredToolRequests] if self.allows_deferred_tools else []
-        adapter: TypeAdapter[Any] = TypeAdapter(union_of(types))
-        return adapter.json_schema(mode="serialization", schema_generator=GenerateToolJsonSchema)
-
     @property
     def tool_defs(self) -> list[ToolDefinition]:
         """The output tools."""
@@ -227,7 +219,36 @@ def output_schema(spec: OutputSpec[OutputDataT]) -> OutputSchema[OutputDataT]:
     schema.allows_none = outputs.none
     schema.allows_image = outputs.image
     schema.allows_deferred_tools = outputs.deferred
+    schema.result_type = union_of(list(_result_types(spec)))
     return schema
+
+
+def output_json_schema(spec: OutputSpec[Any]) -> dict[str, Any]:
+    """The JSON schema of everything that can be the output, in the order of the specification."""
+    schemas: list[dict[str, Any]] = []
+    for type_ in _result_types(spec):
+        adapter: TypeAdapter[Any] = TypeAdapter(type_)
+        schema = adapter.json_schema(mode="serialization")
+        schemas += [] if schema in schemas else [schema]
+    if len(schemas) == 1:
+        return schemas[0]
+    options, definitions = with_shared_definitions(schemas)
+    return {"anyOf": options, "$defs": definitions} if definitions else {"anyOf": options}
+
+
+def _result_types(spec: Any) -> Iterator[Any]:
+    for output in _flatten(spec):
+        match output:
+            case ToolOutput():
+                yield from _result_types(cast("ToolOutput[Any]", output).output)
+            case NativeOutput() | PromptedOutput():
+                yield from _result_types(cast("NativeOutput[Any] | PromptedOutput[Any]", output).outputs)
+            case TextOutput():
+                yield from _flatten(return_type(cast("TextOutput[Any]", output).output_function))
+            case _ if is_function(output):
+                yield from _flatten(return_type(output))
+            case _:
+                yield output
 
 
 def _flatten(spec: Any) -> Iterator[Any]:
@@ -247,11 +268,10 @@ def _marker_schema(outputs: _Outputs) -> OutputSchema[Any]:
     marker = outputs.markers[0]
     types = list(_flatten(marker.outputs))
     _refuse_markers_inside(marker, types)
-    if any(output in (str, DeferredToolRequests, BinaryImage) for output in types):
+    if any(output in (None, NoneType, DeferredToolRequests, BinaryImage) for output in types):
         kind = type(marker).__name__
-        raise UserError(f"Put str, DeferredToolRequests and BinaryImage beside {kind}(...), not inside")
-    options = [object_processor(output) for output in types if output not in (None, NoneType)]
-    outputs.none = outputs.none or len(options) < len(types)
+        raise UserError(f"Put None, DeferredToolRequests and BinaryImage beside {kind}(...), not inside")
+    options = [object_processor(output) for output in types]
     processor, definition = _json_output(options, marker.name, marker.description)
     if isinstance(marker, NativeOutput):
         definition.strict = marker.strict
@@ -260,7 +280,6 @@ def _marker_schema(outputs: _Outputs) -> OutputSchema[Any]:
         json=processor,
         object_definition=definition,
         prompted_template=marker.template,
-        result_type=processor.result_type,
     )
 
 
@@ -275,11 +294,9 @@ def _tool_or_text_schema(outputs: _Outputs) -> OutputSchema[Any]:
     text = outputs.texts[0] if outputs.texts else None
     if not outputs.tools:
         mode: OutputMode = "text" if text else "image"
-        return OutputSchema(mode=mode, text=text, result_type=text.result_type if text else BinaryImage)
+        return OutputSchema(mode=mode, text=text)
     toolset = OutputToolset[Any]([*outputs.tools, *([ToolOutput(NoneType)] if outputs.none else [])])
-    schema: OutputSchema[Any] = OutputSchema(
-        mode="tool", text=text, toolset=toolset, result_type=_result_type(toolset, text)
-    )
+    schema: OutputSchema[Any] = OutputSchema(mode="tool", text=text, toolset=toolset)
     if text is None and not outputs.by_tool:
         options = [processor for processor in toolset.processors.values() if not processor.is_none]
         schema.mode = "auto"
@@ -293,12 +310,7 @@ def _json_output(
     processor = options[0] if len(options) == 1 else UnionProcessor(options)
     definition = OutputObjectDefinition(
         json_schema=processor.json_schema,
-        name=name or "_or_".join(_NOT_IN_TOOL_NAMES.sub("", option.name) for option in options),
+        name=name or (_NOT_IN_TOOL_NAMES.sub("", options[0].name) if len(options) == 1 else None),
         description=description or (options[0].description if len(options) == 1 else None),
     )
     return processor, definition
-
-
-def _result_type(toolset: OutputToolset[Any], text: TextProcessor | None) -> Any:
-    types = [processor.result_type for processor in toolset.processors.values()]
-    return union_of([*types, text.result_type] if text else types)

@@ -125,9 +125,8 @@ class ToolPhase:
             output = await self._output_of(validated)
         except (ValidationError, ModelRetry) as err:
             return self._output_failure(call, retry_error(call, err), OUTPUT_TOOL_FAILED)
-        if self.final_result is not None:
-            return ToolReturnPart(call.tool_name, OUTPUT_TOOL_NOT_USED, call.tool_call_id)
-        self.final_result = FinalResult(output, call.tool_name, call.tool_call_id)
+        if self.final_result is None:
+            self.final_result = FinalResult(output, call.tool_name, call.tool_call_id)
         return ToolReturnPart(call.tool_name, FINAL_RESULT_PROCESSED, call.tool_call_id)
 
     async def _output_of(self, validated: ValidatedCall) -> Any:

@@ -144,8 +144,9 @@ class RunUsage(UsageBase):
         return total
 
 
-Usage = RunUsage
-"""An older name."""
+@deprecated("`Usage` is deprecated, use `RunUsage`")
+class Usage(RunUsage):
+    """Old name of `RunUsage`."""
 
 
 _TOKEN_FIELDS = tuple(item.name for item in fields(UsageBase) if item.name != "details")
@@ -160,7 +161,7 @@ def _add_tokens(total: UsageBase, more: UsageBase) -> None:
     }
 
 
-@dataclass(repr=False, kw_only=True)
+@dataclass(init=False, repr=False)
 class UsageLimits:
     """Limits of a run; None switches a limit off."""
 
@@ -170,6 +171,38 @@ class UsageLimits:
     output_tokens_limit: int | None = None
     total_tokens_limit: int | None = None
     count_tokens_before_request: bool = False
+
+    def __init__(
+        self,
+        *,
+        request_limit: int | None = 50,
+        tool_calls_limit: int | None = None,
+        input_tokens_limit: int | None = None,
+        output_tokens_limit: int | None = None,
+        total_tokens_limit: int | None = None,
+        count_tokens_before_request: bool = False,
+        request_tokens_limit: int | None = None,
+        response_tokens_limit: int | None = None,
+    ):
+        """`request_tokens_limit` and `response_tokens_limit` are old names of the limits on input and output tokens."""
+        self.request_limit = request_limit
+        self.tool_calls_limit = tool_calls_limit
+        self.input_tokens_limit = request_tokens_limit if input_tokens_limit is None else input_tokens_limit
+        self.output_tokens_limit = response_tokens_limit if output_tokens_limit is None else output_tokens_limit
+        self.total_tokens_limit = total_tokens_limit
+        self.count_tokens_before_request = count_tokens_before_request
+
+    @property
+    @deprecated("`request_tokens_limit` is deprecated, use `input_tokens_limit`")
+    def request_tokens_limit(self) -> int | None:
+        """Old name of `input_tokens_limit`."""
+        return self.input_tokens_limit
+
+    @property
+    @deprecated("`response_tokens_limit` is deprecated, use `output_tokens_limit`")
+    def response_tokens_limit(self) -> int | None:
+        """Old name of `output_tokens_limit`."""
+        return self.output_tokens_limit
 
     def has_token_limits(self) -> bool:
         """Whether any limit on tokens is set."""

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
 from app.ai.agent import AbstractAgent, AgentSpec
-from app.ai.deferred import DeferredToolRequests, DeferredToolResults
+from app.ai.deferred import DeferredToolResults
 from app.ai.messages import ModelMessagesTypeAdapter, UserContent
 from app.ai.output_schema import output_schema
 from app.ai.run import AgentRunResult
@@ -81,9 +81,7 @@ def _adapters(agent: AbstractAgent[Any, Any]) -> dict[str, TypeAdapter[Any] | No
 
 
 def _output_adapter(output_type: Any) -> TypeAdapter[Any] | None:
-    schema = output_schema(output_type)
-    result_type = schema.result_type
-    return _adapter(result_type | DeferredToolRequests if schema.allows_deferred_tools else result_type)
+    return _adapter(output_schema(output_type).result_type)
 
 
 def _adapter(type_: Any) -> TypeAdapter[Any] | None:

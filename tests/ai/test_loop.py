@@ -107,11 +107,11 @@ def noop() -> str:
     return "nothing"
 
 
-async def test_text_of_an_earlier_run_is_not_taken_for_the_answer():
+async def test_an_empty_response_takes_the_newest_text_of_the_history():
     history = [ModelRequest([UserPromptPart("a")]), ModelResponse([TextPart("old answer")], model_name="m")]
-    model, script = scripted(ModelResponse([]), "new answer")
-    assert (await Agent(model).run("b", message_history=history)).output == "new answer"
-    assert len(script.requests) == 2
+    model, script = scripted(ModelResponse([]))
+    assert (await Agent(model).run("b", message_history=history)).output == "old answer"
+    assert len(script.requests) == 1
 
 
 async def test_an_empty_response_is_answered_by_an_empty_request():
@@ -236,7 +236,7 @@ async def test_a_call_that_is_deferred_beside_a_final_result_is_answered_too():
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        ({"number": 2}, OUTPUT_NOT_USED),
+        ({"number": 2}, FINAL),
         ({"number": -1}, "Output tool not used - its function has failed."),
         ({"number": "x"}, "Output tool not used - arguments are invalid."),
     ],

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import TypeAdapter
 
 from app.ai.exceptions import UsageLimitExceeded
-from app.ai.usage import RequestUsage, RunUsage, UsageLimits
+from app.ai.usage import (
+    RequestUsage,
+    RunUsage,
+    Usage,  # pyright: ignore[reportDeprecated]
+    UsageLimits,
+)
 
 
 def test_a_runs_usage_grows_by_its_requests_without_counting_them():
@@ -95,3 +101,22 @@ def test_older_names_of_the_counters_warn():
         assert usage.request_tokens == 3  # pyright: ignore[reportDeprecated]
     with pytest.warns(DeprecationWarning, match="output_tokens"):
         assert usage.response_tokens == 4  # pyright: ignore[reportDeprecated]
+
+
+def test_the_older_name_of_a_runs_usage_warns():
+    with pytest.warns(DeprecationWarning, match="RunUsage"):
+        usage = Usage(requests=1)  # pyright: ignore[reportDeprecated]
+    assert isinstance(usage, RunUsage)
+    assert usage.requests == 1
+
+
+def test_limits_take_their_older_names():
+    limits = UsageLimits(request_tokens_limit=1, response_tokens_limit=2)
+    assert limits == UsageLimits(input_tokens_limit=1, output_tokens_limit=2)
+    assert repr(limits) == "UsageLimits(input_tokens_limit=1, output_tokens_limit=2)"
+    with pytest.warns(DeprecationWarning, match="input_tokens_limit"):
+        assert limits.request_tokens_limit == 1  # pyright: ignore[reportDeprecated]
+    with pytest.warns(DeprecationWarning, match="output_tokens_limit"):
+        assert limits.response_tokens_limit == 2  # pyright: ignore[reportDeprecated]
+    adapter = TypeAdapter(UsageLimits)
+    assert adapter.validate_json(adapter.dump_json(limits)) == limits

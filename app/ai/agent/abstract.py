@@ -23,7 +23,7 @@ from app.ai.loop import CallToolsNode, ModelRequestNode
 from app.ai.messages import AgentStreamEvent, ModelMessage, SystemPromptPart, UserContent
 from app.ai.models import KnownModelName, Model
 from app.ai.output import OutputDataT, OutputSpec
-from app.ai.output_schema import output_schema
+from app.ai.output_schema import output_json_schema
 from app.ai.own_loop import run_on_own_loop
 from app.ai.prompt_node import UserPromptNode
 from app.ai.result import FinalResult, StreamedRunResult, StreamedRunResultSync
@@ -104,7 +104,7 @@ class AbstractAgent(Generic[AgentDepsT, OutputDataT], ABC):
 
     def output_json_schema(self, output_type: OutputSpec[Any] | None = None) -> dict[str, Any]:
         """The JSON schema of what runs give, or of another output type."""
-        return output_schema(self.output_type if output_type is None else output_type).json_schema()
+        return output_json_schema(self.output_type if output_type is None else output_type)
 
     @overload
     def iter(

@@ -185,6 +185,7 @@ class FunctionStreamedResponse(StreamedResponse):
     rest: AsyncIterator[StreamItem]
     name: str
     made_at: datetime = field(default_factory=now_utc)
+    _native_parts: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self._usage = estimate_usage([])
@@ -199,7 +200,8 @@ class FunctionStreamedResponse(StreamedResponse):
     def _take(self, item: StreamItem) -> list[ModelResponseStreamEvent]:
         if isinstance(item, str):
             self._count(item)
-            return self._parts_manager.handle_text_delta(vendor_part_id=None, content=item)
+            # All text is one part, except that a native tool's part ends it: what follows is another text.
+            return self._parts_manager.handle_text_delta(vendor_part_id=f"content-{self._native_parts}", content=item)
         return [event for index, delta in item.items() for event in self._take_delta(index, delta)]
 
     def _take_delta(
@@ -224,6 +226,7 @@ class FunctionStreamedResponse(StreamedResponse):
                     provider_name="function" if delta.signature else None,
                 )
             case _:
+                self._native_parts += 1
                 self._count(
                     delta.args_as_json_str() if isinstance(delta, NativeToolCallPart) else delta.model_response_str()
                 )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
-
-import pydantic_core
 
 from app.ai.messages import InstructionPart
 from app.ai.output_modes import OutputMode, OutputObjectDefinition
@@ -55,6 +54,6 @@ class ModelRequestParameters:
         if "{schema}" not in template:
             template += "\n\n{schema}"
         # Not str.format: schemas and templates are full of braces.
-        return template.replace("{schema}", pydantic_core.to_json(schema).decode())
+        return template.replace("{schema}", json.dumps(schema, ensure_ascii=False))
 
     __repr__ = repr_without_defaults

@@ -142,9 +142,7 @@ class TestModel(Model):
     def _output(self, messages: list[ModelMessage], parameters: ModelRequestParameters) -> ModelResponsePart:
         tools = parameters.output_tools
         if self.custom_output_text is not None:
-            assert parameters.output_mode != "tool", (
-                "`custom_output_text` is set, but the output has to be a tool call."
-            )
+            assert parameters.allow_text_output, "`custom_output_text` is set, but the output has to be a tool call."
             return TextPart(self.custom_output_text)
         if self.custom_output_args is not None:
             assert tools, "`custom_output_args` is set, but there are no output tools."

@@ -109,6 +109,24 @@ async def test_native_tool_parts_stream_whole():
     assert (await streamed(function)).parts == [call, result]
 
 
+async def test_text_around_a_call_is_one_part_but_a_native_tool_begins_another():
+    search = NativeToolCallPart("search", "{}", tool_call_id="s")
+
+    async def function(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[Any]:
+        yield "one "
+        yield {0: DeltaToolCall("tool", "{}", tool_call_id="c")}
+        yield "two"
+        yield {1: search}
+        yield "three"
+
+    assert (await streamed(function)).parts == [
+        TextPart("one two"),
+        ToolCallPart("tool", "{}", tool_call_id="c"),
+        search,
+        TextPart("three"),
+    ]
+
+
 async def test_an_empty_stream_is_an_error():
     async def nothing(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str]:
         return

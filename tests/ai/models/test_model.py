@@ -70,7 +70,7 @@ def test_text_mode_drops_what_only_structured_output_needs():
 def test_prompted_mode_takes_the_profiles_template_unless_it_has_its_own():
     profile = ModelProfile(prompted_output_template="As {schema}.")
     instructions = prepared(profile, output_mode="prompted").prompted_output_instructions
-    assert instructions == 'As {"type":"object","properties":{},"title":"thing","description":"A thing"}.'
+    assert instructions == 'As {"type": "object", "properties": {}, "title": "thing", "description": "A thing"}.'
     own = prepared(profile, output_mode="prompted", prompted_output_template="JSON, please.")
     assert own.prompted_output_instructions
     assert own.prompted_output_instructions.startswith("JSON, please.\n\n{")

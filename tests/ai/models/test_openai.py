@@ -355,7 +355,7 @@ async def test_prompted_output_puts_the_schema_into_the_instructions():
     )
     assert body["response_format"] == {"type": "json_object"}
     system = body["messages"][0]
-    assert system["content"] == 'Be brief.\n\nFit {"type":"object","properties":{"a":{"type":"integer"}}}!'
+    assert system["content"] == 'Be brief.\n\nFit {"type": "object", "properties": {"a": {"type": "integer"}}}!'
 
 
 # What we get

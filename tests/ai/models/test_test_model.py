@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, time, timedelta
 from typing import Any
 from uuid import UUID
@@ -98,6 +99,8 @@ async def test_the_seed_picks_the_output_tool():
 
 async def test_custom_output_is_given_as_text_or_to_the_output_tool():
     assert await answer(TestModel(custom_output_text="Hi"), PROMPT, ModelRequestParameters()) == [TextPart("Hi")]
+    either = replace(OUTPUT_TOOLS, allow_text_output=True)
+    assert await answer(TestModel(custom_output_text="Hi"), PROMPT, either) == [TextPart("Hi")]
     [call] = await answer(TestModel(custom_output_args={"city": "Rome"}), PROMPT, OUTPUT_TOOLS)
     assert call.args == {"city": "Rome"}
     [wrapped] = await answer(TestModel(custom_output_args=7, seed=1), PROMPT, OUTPUT_TOOLS)
