@@ -160,6 +160,10 @@ class StreamedResponseSync:
 
 
 def _instrumented(model: Model | KnownModelName | str, instrument: InstrumentationSettings | bool | None) -> Model:
+    if instrument is None:
+        from app.ai.agent import Agent  # nothing else here needs agents
+
+        instrument = Agent.instrument_default
     if not instrument:
         return infer_model(model)
     from app.ai.models.instrumented import instrument_model  # brings OpenTelemetry

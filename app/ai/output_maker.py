@@ -130,10 +130,12 @@ class OutputMaker:
         if processor.function is None:
             return await body()
         if self.instrumentation is not None and not ctx.partial_output:
-            from app.ai.instrumentation.toolset import in_tool_span  # brings OpenTelemetry
+            from app.ai.instrumentation import toolset as spans  # brings OpenTelemetry
 
-            args = processor.value_of(validated)
-            body = partial(in_tool_span, self.instrumentation, "output function", name, args, ctx.tool_call_id, body)
+            args = spans.arguments_of_output_function(processor, validated)
+            body = partial(
+                spans.in_tool_span, self.instrumentation, "output function", name, args, ctx.tool_call_id, body
+            )
         return await self._steps(ctx).callback(f"output:{name}", processor.result_type, body)
 
     async def _approved(self, ctx: RunContext[Any], output: Any) -> Any:

@@ -32,7 +32,7 @@ from dbos import DBOS, DBOSConfiguredInstance
 from typing_extensions import Unpack
 
 from app.ai.agent import AbstractAgent, OverrideOptions, RunOptions, WrapperAgent
-from app.ai.event_stream import EventStreamHandler
+from app.ai.event_stream import EventStreamHandler, drain
 from app.ai.exceptions import UserError
 from app.ai.mcp import MCPServer
 from app.ai.messages import AgentStreamEvent, UserContent
@@ -46,9 +46,12 @@ from app.durable import agent_records, names
 from app.durable.agent_mcp import DBOSMCPServer
 from app.durable.agent_model import DBOSModel, run_handler
 from app.durable.agent_steps import StepConfig, in_workflow
+from app.durable.agent_toolsets import ServerStep, replayable, with_recorded_servers
 
 DBOSParallelExecutionMode: TypeAlias = Literal["sequential", "parallel_ordered_events"]
 """How the tool calls of one response are executed. Parallel calls must not draw steps in an order left to chance."""
+
+_Stored: TypeAlias = AgentRunResult[Any] | agent_records.Record
 
 
 @dataclass
@@ -79,9 +82,12 @@ class DBOSAgent(WrapperAgent[AgentDepsT, OutputDataT], DBOSConfiguredInstance):
         event_stream_handler: EventStreamHandler[AgentDepsT] | None = None,
         mcp_step_config: StepConfig | None = None,
         model_step_config: StepConfig | None = None,
-        parallel_execution_mode: DBOSParallelExecutionMode = "sequential",
+        parallel_execution_mode: DBOSParallelExecutionMode = "parallel_ordered_events",
     ):
-        """Raises `UserError` if there is no name, no model, or an MCP server without an id."""
+        """Raises `UserError` if there is no name, no model, or an MCP server without an id.
+
+        `parallel_execution_mode="sequential"` is for tools that take several steps, or a step after a wait.
+        """
         super().__init__(wrapped)
         self._name = _required_name(name or wrapped.name)
         self._event_stream_handler = event_stream_handler or wrapped.event_stream_handler
@@ -127,7 +133,7 @@ class DBOSAgent(WrapperAgent[AgentDepsT, OutputDataT], DBOSConfiguredInstance):
         """
         with self._call(user_prompt, output_type, event_stream_handler, options) as call:
             record = await self._run_workflow(call.record)
-        return call.result or agent_records.read_result(record, self._output_type(output_type))
+        return call.result or agent_records.read_stored_result(record, self._output_type(output_type))
 
     def _run_sync(
         self,
@@ -139,7 +145,7 @@ class DBOSAgent(WrapperAgent[AgentDepsT, OutputDataT], DBOSConfiguredInstance):
         """The same without async, in the workflow `<name>.run_sync`."""
         with self._call(user_prompt, output_type, event_stream_handler, options) as call:
             record = self._run_sync_workflow(call.record)
-        return call.result or agent_records.read_result(record, self._output_type(output_type))
+        return call.result or agent_records.read_stored_result(record, self._output_type(output_type))
 
     def run_stream(
         self,
@@ -219,17 +225,17 @@ class DBOSAgent(WrapperAgent[AgentDepsT, OutputDataT], DBOSConfiguredInstance):
     def _register_workflows(
         self, name: str
     ) -> tuple[
-        Callable[[agent_records.Record], Awaitable[agent_records.Record]],
-        Callable[[agent_records.Record], agent_records.Record],
+        Callable[[agent_records.Record], Awaitable[_Stored]],
+        Callable[[agent_records.Record], _Stored],
     ]:
         # DBOS registers functions, not methods: the name leads a recovery to the function, the function to its agent.
         @DBOS.workflow(name=names.agent_run_workflow(name))
-        async def run(record: agent_records.Record) -> agent_records.Record:
+        async def run(record: agent_records.Record) -> _Stored:
             with self._workflow(record) as (arguments, finish):
                 return finish(await self._inside.run(**arguments))
 
         @DBOS.workflow(name=names.agent_run_sync_workflow(name))
-        def run_sync(record: agent_records.Record) -> agent_records.Record:
+        def run_sync(record: agent_records.Record) -> _Stored:
             with self._workflow(record) as (arguments, finish):
                 return finish(self._inside.run_sync(**arguments))
 
@@ -238,19 +244,20 @@ class DBOSAgent(WrapperAgent[AgentDepsT, OutputDataT], DBOSConfiguredInstance):
     @contextmanager
     def _workflow(
         self, record: agent_records.Record
-    ) -> Generator[tuple[dict[str, Any], Callable[[AgentRunResult[Any]], agent_records.Record]]]:
+    ) -> Generator[tuple[dict[str, Any], Callable[[AgentRunResult[Any]], _Stored]]]:
         """The arguments of the run that this workflow is, and how it ends."""
         call = _waiting_call.get()
         if call is not None and call.record is not record:
             call = None
         arguments = call.arguments if call else agent_records.read_input(self, record)
-        handler = arguments.get("event_stream_handler") or self._event_stream_handler
+        lost_handler = _drop_events if arguments.pop(agent_records.STREAMS, False) else None
+        handler = arguments.get("event_stream_handler") or self._event_stream_handler or lost_handler
         durable = {"model": None, "event_stream_handler": handler and _outside_steps(handler)}
 
-        def finish(result: AgentRunResult[Any]) -> agent_records.Record:
+        def finish(result: AgentRunResult[Any]) -> _Stored:
             if call is not None:
                 call.result = result
-            return agent_records.result_record(result, self._output_type(arguments.get("output_type")))
+            return agent_records.stored_result(result, self._output_type(arguments.get("output_type")))
 
         steps = Steps()
         steps.run_id = DBOS.workflow_id
@@ -269,7 +276,7 @@ class _InsideAgent(WrapperAgent[AgentDepsT, OutputDataT]):
         self,
         wrapped: AbstractAgent[AgentDepsT, OutputDataT],
         model: DBOSModel,
-        server_step: Callable[[MCPServer], DBOSMCPServer],
+        server_step: ServerStep,
         mode: DBOSParallelExecutionMode,
     ):
         super().__init__(wrapped)
@@ -283,7 +290,7 @@ class _InsideAgent(WrapperAgent[AgentDepsT, OutputDataT]):
 
     @property
     def toolsets(self) -> Sequence[AbstractToolset[AgentDepsT]]:
-        return [toolset.visit_and_replace(self._recorded) for toolset in self.wrapped.toolsets]
+        return [with_recorded_servers(toolset, self._server_step) for toolset in self.wrapped.toolsets]
 
     @asynccontextmanager
     async def iter(
@@ -300,7 +307,7 @@ class _InsideAgent(WrapperAgent[AgentDepsT, OutputDataT]):
             model = self._model if settings is None else self._model.instrumented(settings)
             stack.enter_context(self.wrapped.override(model=model))
             stack.enter_context(self.parallel_tool_call_execution_mode(self._mode))
-            with use_steps(_ServersAsSteps(self._recorded, current_steps.get().run_id)):
+            with use_steps(_ReplayableSteps(self._server_step, current_steps.get().run_id)):
                 run = await stack.enter_async_context(
                     self.wrapped.iter(user_prompt, output_type=output_type, **options)
                 )
@@ -308,19 +315,16 @@ class _InsideAgent(WrapperAgent[AgentDepsT, OutputDataT]):
             stack.enter_context(use_steps(Steps()))
             yield run
 
-    def _recorded(self, leaf: AbstractToolset[Any]) -> AbstractToolset[Any]:
-        return self._server_step(leaf) if isinstance(leaf, MCPServer) else leaf
 
+class _ReplayableSteps(Steps):
+    """Calls of MCP servers are steps, also of those that a capability or a function brings for one run."""
 
-class _ServersAsSteps(Steps):
-    """Calls of MCP servers are steps, also of those that a capability brings for one run."""
-
-    def __init__(self, recorded: Callable[[AbstractToolset[Any]], AbstractToolset[Any]], run_id: str | None):
-        self._recorded = recorded
+    def __init__(self, server_step: ServerStep, run_id: str | None):
+        self._server_step = server_step
         self.run_id = run_id
 
     def wrap_toolset(self, toolset: AbstractToolset[Any]) -> AbstractToolset[Any]:
-        return toolset.visit_and_replace(self._recorded)
+        return replayable(toolset, self._server_step)
 
 
 def _required_name(name: str | None) -> str:
@@ -340,11 +344,15 @@ def _durable_model(
     return DBOSModel(wrapped.model, step_name_prefix=prefix, step_config=config, event_stream_handler=handler)
 
 
-def _server_step(prefix: str, config: StepConfig | None) -> Callable[[MCPServer], DBOSMCPServer]:
+def _server_step(prefix: str, config: StepConfig | None) -> ServerStep:
     def recorded(server: MCPServer) -> DBOSMCPServer:
         return DBOSMCPServer(server, step_name_prefix=prefix, step_config=config or {})
 
     return recorded
+
+
+async def _drop_events(_ctx: RunContext[Any], events: AsyncIterable[AgentStreamEvent]) -> None:
+    await drain(events)
 
 
 def _outside_steps(handler: EventStreamHandler[Any]) -> EventStreamHandler[Any]:

@@ -78,7 +78,8 @@ class DBOSMCPServer(WrapperToolset[Any]):
     def visit_and_replace(
         self, visitor: Callable[[AbstractToolset[Any]], AbstractToolset[Any]]
     ) -> AbstractToolset[Any]:
-        return visitor(self)
+        # What is recorded under the server's name must stay the server's.
+        return self
 
     @property
     def _server(self) -> MCPServer:

@@ -6,8 +6,9 @@ left to the serializer that the program gave to DBOS.
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, is_typeddict
 
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
@@ -19,6 +20,7 @@ from app.ai.output_schema import output_schema
 from app.ai.run import AgentRunResult
 from app.ai.run_state import GraphAgentState
 from app.ai.usage import RunUsage, UsageLimits
+from app.durable.dbos_internals import pickles
 
 Record = dict[str, Any]
 
@@ -32,12 +34,20 @@ _ADAPTERS: Final[Mapping[str, TypeAdapter[Any]]] = {
 }
 _OF_THIS_PROCESS: Final = frozenset({"model", "infer_name", "event_stream_handler"})
 """Arguments that a recovered run does not need: it has the agent's own."""
+STREAMS: Final = "streams"
+"""Whether a handler of its own reads the events of a run, which asks the model in other steps then."""
+_RAW_DEPS: Final = "raw_deps"
+"""Dependencies of another type than the agent's: JSON of that type would lose what they are."""
 
 
 def input_record(agent: AbstractAgent[Any, Any], arguments: Mapping[str, Any]) -> Record:
     """The arguments of a run as its workflow stores them."""
     adapters = _adapters(agent)
     stored = {name: value for name, value in arguments.items() if value is not None and name not in _OF_THIS_PROCESS}
+    if arguments.get("event_stream_handler") is not None:
+        stored[STREAMS] = True
+    if "deps" in stored and not _is_exactly(stored["deps"], agent.deps_type):
+        stored[_RAW_DEPS] = stored.pop("deps")
     if isinstance(spec := stored.get("spec"), AgentSpec):
         stored["spec"] = spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
     return {name: _dump(adapters.get(name), value) for name, value in stored.items()}
@@ -46,7 +56,18 @@ def input_record(agent: AbstractAgent[Any, Any], arguments: Mapping[str, Any]) -
 def read_input(agent: AbstractAgent[Any, Any], record: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments that `input_record` stored."""
     adapters = _adapters(agent)
-    return {name: _validate(adapters.get(name), value) for name, value in record.items()}
+    arguments = {name: _validate(adapters.get(name), value) for name, value in record.items()}
+    return {"deps": arguments.pop(_RAW_DEPS), **arguments} if _RAW_DEPS in arguments else arguments
+
+
+def stored_result(result: AgentRunResult[Any], output_type: Any) -> AgentRunResult[Any] | Record:
+    """What the workflow of a run returns: the result itself where that can be pickled, else its record."""
+    return result if pickles() and _can_be_pickled(result) else result_record(result, output_type)
+
+
+def read_stored_result(stored: AgentRunResult[Any] | Record, output_type: Any) -> AgentRunResult[Any]:
+    """The result that `stored_result` stored."""
+    return stored if isinstance(stored, AgentRunResult) else read_result(stored, output_type)
 
 
 def result_record(result: AgentRunResult[Any], output_type: Any) -> Record:
@@ -80,6 +101,18 @@ def _adapters(agent: AbstractAgent[Any, Any]) -> dict[str, TypeAdapter[Any] | No
     return {**_ADAPTERS, "deps": _adapter(agent.deps_type)}
 
 
+def _can_be_pickled(value: Any) -> bool:
+    try:
+        pickle.dumps(value)
+    except Exception:
+        return False
+    return True
+
+
+def _is_exactly(value: Any, type_: Any) -> bool:
+    return type(value) is type_ or not isinstance(type_, type) or is_typeddict(type_)
+
+
 def _output_adapter(output_type: Any) -> TypeAdapter[Any] | None:
     return _adapter(output_schema(output_type).result_type)
 
@@ -92,7 +125,7 @@ def _adapter(type_: Any) -> TypeAdapter[Any] | None:
 
 
 def _dump(adapter: TypeAdapter[Any] | None, value: Any) -> Any:
-    return value if adapter is None else adapter.dump_python(value, mode="json")
+    return value if adapter is None else adapter.dump_python(value, mode="json", warnings=False)
 
 
 def _validate(adapter: TypeAdapter[Any] | None, value: Any) -> Any:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from typing import Any
 
 from dbos import error
 from dbos._context import get_local_dbos_context
 from dbos._dbos import _get_dbos_instance  # pyright: ignore[reportPrivateUsage]
+from dbos._registrations import get_func_info
+from dbos._serialization import DefaultSerializer
 
 OwnershipLost = error.DBOSWorkflowConflictIDError
 """Raised, with the run's id, when this execution is no longer the run's; DBOS then waits for the other's outcome."""
@@ -31,3 +35,13 @@ def active_runs() -> set[str]:
 def is_claiming(queue: str) -> bool:
     """Whether this process polls the queue; DBOS starts the thread up to a second after the queue is registered."""
     return any(thread.name == f"queue-worker-{queue}" for thread in threading.enumerate())
+
+
+def is_registered(function: Callable[..., Any]) -> bool:
+    """Whether a function is a step or workflow: to call it draws a step's number."""
+    return get_func_info(function) is not None
+
+
+def pickles() -> bool:
+    """Whether the program left it to DBOS how values are stored: as pickles."""
+    return isinstance(_get_dbos_instance()._serializer, DefaultSerializer)  # pyright: ignore[reportPrivateUsage]

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from dbos import StepReservation
@@ -150,22 +151,37 @@ class DurableSteps(Steps):
     async def callback(self, name: str, result_type: Any, body: Callable[[], Awaitable[T]]) -> T:
         """Record what a user's function answered, as JSON of `result_type`."""
         kind = "output" if name.startswith("output:") else "callback"
-        adapter: TypeAdapter[Any] = TypeAdapter(result_type)
+        plan = StepPlan(self.journal.reserve(), name, kind)
+        adapter = adapter_of(result_type)
 
-        async def call(_events: StepEvents) -> Envelope:
+        async def call(events: StepEvents) -> Envelope:
             try:
-                with use_steps(Steps()):
+                with use_steps(Steps()), within_step(plan.step, events.attempt):
                     value = await body()
             except ModelRetry as retry:
                 return envelopes.control_flow(retry)
             return {"outcome": "returned", "result": to_json(adapter.dump_python(value, mode="json"))}
 
-        envelope = await self.journal.perform(StepPlan(self.journal.reserve(), name, kind), call)
+        envelope = await self.journal.perform(plan, call)
         if (failure := failure_of(envelope)) is not None:
             raise failure
         if envelope["outcome"] == "retry":
             raise ModelRetry(envelope["result"])
         return adapter.validate_python(envelope["result"])
+
+
+def adapter_of(type_: Any) -> TypeAdapter[Any]:
+    """The adapter of a type, made once."""
+    try:
+        # Unions in another order are equal types, but not the same to validate.
+        return _adapter_of(type_, repr(type_))
+    except TypeError:  # a type may be unhashable
+        return TypeAdapter(type_)
+
+
+@lru_cache(maxsize=256)
+def _adapter_of(type_: Any, _name: str) -> TypeAdapter[Any]:
+    return TypeAdapter(type_)
 
 
 async def _answered(response: ModelResponse) -> Envelope:

@@ -12,11 +12,6 @@ from typing import Any
 import pytest
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
 from app.ai import Agent, BinaryContent, ImageUrl, ModelRetry, RequestUsage, RunContext, TemplateStr
@@ -29,6 +24,7 @@ from app.ai.models.instrumented import InstrumentationSettings, InstrumentedMode
 from app.ai.models.test import TestModel
 from app.ai.tools import DeferredToolRequests
 from tests.ai.scripted import scripted
+from tests.ai.telescope import Telescope
 
 CALL = ToolCallPart("add", {"a": 1, "b": 2}, "call-1")
 ANSWER = ModelResponse(
@@ -38,34 +34,6 @@ ANSWER = ModelResponse(
     finish_reason="stop",
     provider_response_id="response-1",
 )
-
-
-class Telescope:
-    """Collects spans and metrics."""
-
-    def __init__(self) -> None:
-        self.exporter = InMemorySpanExporter()
-        self.tracers = TracerProvider()
-        self.tracers.add_span_processor(SimpleSpanProcessor(self.exporter))
-        self.reader = InMemoryMetricReader()
-        self.meters = MeterProvider([self.reader])
-
-    def settings(self, **options: Any) -> InstrumentationSettings:
-        return InstrumentationSettings(tracer_provider=self.tracers, meter_provider=self.meters, **options)
-
-    @property
-    def spans(self) -> dict[str, ReadableSpan]:
-        return {span.name: span for span in self.exporter.get_finished_spans()}
-
-    def attributes(self, name: str) -> dict[str, Any]:
-        return dict(self.spans[name].attributes or {})
-
-    def points(self) -> list[HistogramDataPoint]:
-        data = self.reader.get_metrics_data()
-        assert data is not None
-        metric = data.resource_metrics[0].scope_metrics[0].metrics[0]
-        assert metric.name == "gen_ai.client.token.usage"
-        return [point for point in metric.data.data_points if isinstance(point, HistogramDataPoint)]
 
 
 @pytest.fixture
@@ -304,12 +272,16 @@ async def test_files_are_told_as_the_version_says(telescope: Telescope, options:
     assert message["parts"] == [{"type": "text", "content": "look"}, *parts]
 
 
-@pytest.mark.parametrize(("version", "kinds"), [(2, ["text"]), (3, ["thinking", "text"])])
-async def test_thinking_is_told_from_version_3_on(telescope: Telescope, version: Any, kinds: list[str]) -> None:
-    await adding_agent(telescope.settings(version=version), [ThinkingPart("hm"), TextPart("yes")]).run("go")
-    name = next(name for name in telescope.spans if name.startswith("chat "))
-    parts = json.loads(telescope.attributes(name)["gen_ai.output.messages"])[0]["parts"]
-    assert [part["type"] for part in parts] == kinds
+@pytest.mark.parametrize("version", [2, 3, 4, 5])
+def test_thinking_is_told_in_its_place(version: Any) -> None:
+    response = ModelResponse([TextPart("Well"), ThinkingPart("hm"), TextPart("yes")])
+    shown, hidden = (InstrumentationSettings(version=version, include_content=content) for content in (True, False))
+    assert shown.messages_to_otel_messages([response])[0]["parts"] == [
+        {"type": "text", "content": "Well"},
+        {"type": "thinking", "content": "hm"},
+        {"type": "text", "content": "yes"},
+    ]
+    assert hidden.messages_to_otel_messages([response])[0]["parts"][1] == {"type": "thinking"}
 
 
 # --- metrics

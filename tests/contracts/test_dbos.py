@@ -252,6 +252,15 @@ async def test_the_thread_that_claims_is_known_by_its_name(dbos: None) -> None:
     assert not dbos_internals.is_claiming("another")
 
 
+def test_a_workflow_is_known_by_its_function() -> None:
+    assert dbos_internals.is_registered(departing)
+    assert not dbos_internals.is_registered(step)
+
+
+async def test_a_program_with_a_serializer_of_its_own_does_not_pickle(dbos: None) -> None:
+    assert not dbos_internals.pickles()
+
+
 async def test_a_cancelled_run_s_step_is_stopped_within_two_seconds(dbos: None, query: Query) -> None:
     gates["gate"] = asyncio.Event()
     await enqueue(owner)

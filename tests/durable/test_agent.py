@@ -102,7 +102,7 @@ async def pause() -> str:
     return "went on"
 
 
-plain_durable = DBOSAgent(plain)
+plain_durable = DBOSAgent(plain, parallel_execution_mode="sequential")
 
 cities = DBOSAgent(Agent(FunctionModel(asks_tools), name="facade_cities", output_type=City))
 
@@ -274,7 +274,8 @@ async def test_hooks_of_a_recovered_run_see_the_same_course_again(dbos: None, en
     await interrupted_run(hooked, "say it")
     await take_over(engine)
     handle = await DBOS.retrieve_workflow_async("run")
-    assert (await handle.get_result())["output"] == "echoed"
+    result = await handle.get_result()
+    assert (result["output"] if isinstance(result, dict) else result.output) == "echoed"
     assert watched == ["run", "request 1", "request 2"] * 2
     assert await steps(engine) == [
         "facade_hooked__mcp_server__demo.get_tools",

@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from app.ai import Agent, InstrumentationSettings
+from app.ai import Agent, InstrumentationSettings, TextOutput
 from app.ai.messages import ToolCallPart
 from app.ai.models.function import FunctionModel
 from app.ai.steps import use_steps
@@ -40,21 +40,26 @@ class RecordedJournal:
         return self.records[plan.step]
 
 
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+def shout(text: str) -> str:
+    return text.upper()
+
+
 async def test_spans_tell_step_and_attempt_and_a_replay_asks_nobody() -> None:
     exporter = InMemorySpanExporter()
     tracers = TracerProvider()
     tracers.add_span_processor(SimpleSpanProcessor(exporter))
     model = FunctionModel(Script([ToolCallPart("add", {"a": 1, "b": 2}, "call")], "three").answer, model_name="m")
-    agent = Agent(model, name="adder", instrument=InstrumentationSettings(tracer_provider=tracers, version=3))
-
-    @agent.tool_plain
-    async def add(a: int, b: int) -> int:
-        return a + b
+    settings = InstrumentationSettings(tracer_provider=tracers, version=3)
+    agent = Agent(model, name="adder", tools=[add], output_type=TextOutput(shout), instrument=settings)
 
     async def execute() -> list[tuple[str, dict[str, Any]]]:
         exporter.clear()
         with use_steps(DurableSteps(cast("Journal", RecordedJournal(records)))):
-            assert (await agent.run("add")).output == "three"
+            assert (await agent.run("add")).output == "THREE"
         return [
             (span.name, {key: value for key, value in (span.attributes or {}).items() if key.startswith("holdfast.")})
             for span in exporter.get_finished_spans()
@@ -65,6 +70,7 @@ async def test_spans_tell_step_and_attempt_and_a_replay_asks_nobody() -> None:
         ("chat m", {"holdfast.step": 1, "holdfast.attempt": 2}),
         ("execute_tool add", {"holdfast.step": 2, "holdfast.attempt": 2, "holdfast.replayed": False}),
         ("chat m", {"holdfast.step": 3, "holdfast.attempt": 2}),
+        ("execute_tool shout", {"holdfast.step": 4, "holdfast.attempt": 2}),
         ("invoke_agent adder", {}),
     ]
     assert await execute() == [

@@ -80,7 +80,8 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
 
     deps_schema: dict[str, Any] | None = None
     """What the dependencies have to be, if a spec says it."""
-    _instrument_all: ClassVar[InstrumentationSettings | bool] = False
+    instrument_default: ClassVar[InstrumentationSettings | bool] = False
+    """What `instrument_all` said."""
 
     def __init__(  # noqa: PLR0913 - the published options, all keyword-only but the model
         self,
@@ -169,7 +170,7 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
     @staticmethod
     def instrument_all(instrument: InstrumentationSettings | bool = True) -> None:
         """Whether and how agents are instrumented that do not say so themselves."""
-        Agent._instrument_all = instrument
+        Agent.instrument_default = instrument
 
     @property
     def instrumentation(self) -> InstrumentationSettings | None:
@@ -181,9 +182,9 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
         instrument = self.instrument
         for capability in (*self.root_capability.capabilities, *capabilities):
             if isinstance(capability, Instrumentation):
-                instrument = cast("Instrumentation[Any]", capability).settings or True
+                instrument = cast("Instrumentation[Any]", capability).settings
         if instrument is None:
-            instrument = self._instrument_all
+            instrument = self.instrument_default
         if isinstance(instrument, bool):
             if not instrument:
                 return None

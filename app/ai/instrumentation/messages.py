@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Literal
 
-from pydantic_core import to_jsonable_python
-
-from app.ai.instrumentation.settings import InstrumentationSettings
+from app.ai.instrumentation.settings import InstrumentationSettings, as_data
 from app.ai.messages import (
     AudioUrl,
     BinaryContent,
@@ -41,8 +39,6 @@ Role = Literal["system", "user", "assistant"]
 
 _STANDARD_FILES = 4
 """The first version with the conventions' form of files."""
-_THINKING = 3
-"""The first version that tells what a model thought."""
 
 
 @dataclass(frozen=True)
@@ -121,8 +117,7 @@ class MessageFormat:
                 case TextPart():
                     yield self._text(part.content)
                 case ThinkingPart():
-                    if self.settings.version >= _THINKING:
-                        yield {"type": "thinking", **self._content("content", part.content)}
+                    yield {"type": "thinking", **self._content("content", part.content)}
                 case ToolCallPart() | NativeToolCallPart():
                     yield self._tool_call(part)
                 case NativeToolReturnPart():
@@ -142,8 +137,8 @@ class MessageFormat:
         return {"type": "tool_call", "id": part.tool_call_id, "name": part.tool_name, **native, **arguments}
 
     def _tool_result(self, name: str, call_id: str, result: Any) -> Json:
-        told = to_jsonable_python(result, serialize_unknown=True, bytes_mode="base64")
-        return {"type": "tool_call_response", "id": call_id, "name": name, **self._content("result", told)}
+        told = self._content("result", as_data(result, self.settings))
+        return {"type": "tool_call_response", "id": call_id, "name": name, **told}
 
     def _url(self, file: ImageUrl | AudioUrl | VideoUrl | DocumentUrl) -> Json:
         if self.settings.version < _STANDARD_FILES:

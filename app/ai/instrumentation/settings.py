@@ -6,13 +6,13 @@ import json
 import warnings
 from collections.abc import Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
 
 from opentelemetry import baggage
 from opentelemetry._logs import Logger, LogRecord, get_logger_provider
 from opentelemetry.metrics import MeterProvider, get_meter_provider
 from opentelemetry.trace import TracerProvider, get_tracer_provider
-from pydantic_core import to_jsonable_python
+from pydantic_core import to_json, to_jsonable_python
 
 from app.ai.exceptions import UserError
 from app.ai.instrumentation.marks import ATTEMPT, STEP
@@ -36,8 +36,8 @@ _TOKEN_BUCKETS: Final = tuple(4**exponent for exponent in range(14))
 class InstrumentationSettings:
     """Which spans and metrics are made, and what they may contain.
 
-    Version 1 has messages as events, 2 as attributes of spans, 3 adds thinking and new names of spans, 4 the
-    conventions for images and other files, 5 leaves the status of a deferred tool call alone.
+    Version 1 has messages as events, 2 as attributes of spans, 3 new names of spans, 4 the conventions for images and
+    other files, 5 leaves the status of a deferred tool call alone.
     """
 
     def __init__(
@@ -107,7 +107,32 @@ def as_attribute(value: Any) -> str:
     """A value as the text of an attribute: JSON, unless it is text already."""
     if isinstance(value, str):
         return value
-    return json.dumps(to_jsonable_python(value, serialize_unknown=True), ensure_ascii=False)
+    return json.dumps(_as_json(value), ensure_ascii=False)
+
+
+def as_compact_attribute(value: Any, settings: InstrumentationSettings) -> str:
+    """The same as the model would write it, without spaces, and without files if the settings leave them out."""
+    return value if isinstance(value, str) else to_json(as_data(value, settings)).decode()
+
+
+def as_data(value: Any, settings: InstrumentationSettings) -> Any:
+    """A value as plain data, with what the settings allow of files."""
+    data = _as_json(value)
+    return data if settings.include_binary_content else _without_files(data)
+
+
+def _as_json(value: Any) -> Any:
+    return to_jsonable_python(value, serialize_unknown=True, bytes_mode="base64")
+
+
+def _without_files(data: Any) -> Any:
+    if isinstance(data, list):
+        return [_without_files(item) for item in cast("list[Any]", data)]
+    if not isinstance(data, dict):
+        return data
+    fields = cast("dict[str, Any]", data)
+    hidden = {"data"} if fields.get("kind") == "binary" else set[str]()
+    return {name: _without_files(item) for name, item in fields.items() if name not in hidden}
 
 
 def attributes_of_run() -> dict[str, AttributeValue]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -9,14 +10,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from opentelemetry.trace import Span, StatusCode
 
+from app.ai.callbacks import wants_context
 from app.ai.exceptions import ApprovalRequired, CallDeferred, ModelRetry
+from app.ai.function_schema import NamedValidator
 from app.ai.instrumentation.settings import (
     InstrumentationSettings,
     as_attribute,
+    as_compact_attribute,
     attributes_of_run,
     schema_attribute,
 )
 from app.ai.messages import RetryPromptPart, ToolReturn
+from app.ai.output_processors import ObjectProcessor, TextProcessor, UnionProcessor
 from app.ai.run_context import RunContext
 from app.ai.toolsets import ToolsetTool, WrapperToolset
 
@@ -38,7 +43,27 @@ class InstrumentedToolset(WrapperToolset[Any]):
         self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]
     ) -> Any:
         call = partial(self.wrapped.call_tool, name, tool_args, ctx, tool)
-        return await in_tool_span(self.settings, "tool", name, tool_args, ctx.tool_call_id, call)
+        args = tool_args if ctx.tool_call is None else ctx.tool_call.args_as_json_str()
+        return await in_tool_span(self.settings, "tool", name, args, ctx.tool_call_id, call)
+
+
+def arguments_of_output_function(processor: TextProcessor, validated: Any) -> Any:
+    """What an output function is called with, as the model sent it."""
+    if isinstance(processor, UnionProcessor):
+        return arguments_of_output_function(*validated)
+    if isinstance(processor, ObjectProcessor):
+        # A lone model is sent as the object itself.
+        return processor.value_of(validated) if isinstance(processor.arguments, NamedValidator) else validated
+    assert processor.function is not None, "a text that no function takes makes no span"
+    return {_text_parameter(processor.function): validated}
+
+
+def _text_parameter(function: Callable[..., Any]) -> str:
+    try:
+        names = list(inspect.signature(function).parameters)
+    except ValueError:  # built in
+        return "text"
+    return names[wants_context(function, other_arguments=1)]
 
 
 async def in_tool_span(
@@ -92,7 +117,7 @@ class _ToolSpan:
         if self.settings.include_content:
             new = self.settings.version >= _NEW_NAMES
             arguments = "gen_ai.tool.call.arguments" if new else "tool_arguments"
-            attributes[arguments] = as_attribute(args)
+            attributes[arguments] = as_compact_attribute(args, self.settings)
             objects = (arguments, self._result_name)
         plain = ["gen_ai.tool.name", *(["gen_ai.tool.call.id"] if call_id is not None else [])]
         return {**attributes, "logfire.json_schema": schema_attribute(objects=objects, plain=plain)}
@@ -103,7 +128,9 @@ class _ToolSpan:
 
     def tell_result(self, span: Span, result: Any) -> None:
         if self.settings.include_content and span.is_recording():
-            span.set_attribute(self._result_name, as_attribute(result))
+            compact = self.what == "tool"
+            told = as_compact_attribute(result, self.settings) if compact else as_attribute(result)
+            span.set_attribute(self._result_name, told)
 
     def tell_deferral(self, span: Span, deferral: CallDeferred | ApprovalRequired) -> None:
         span.set_attribute("pydantic_ai.tool.deferral.name", type(deferral).__name__)

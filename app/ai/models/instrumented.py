@@ -26,6 +26,7 @@ from app.ai.models import KnownModelName, Model, ModelRequestParameters, Streame
 from app.ai.models.wrapper import WrapperModel
 from app.ai.run_context import RunContext
 from app.ai.settings import ModelSettings
+from app.ai.tools import ToolDefinition
 
 if TYPE_CHECKING:
     from genai_prices.types import PriceCalculation
@@ -195,21 +196,17 @@ def _request_attributes(
         **attributes_of_run(),
         "model_request_parameters": as_attribute(parameters),
     }
-    tools = [
-        {
-            "type": "function",
-            "name": tool.name,
-            "description": tool.description,
-            "parameters": tool.parameters_json_schema,
-        }
-        for tool in parameters.tool_defs.values()
-    ]
-    if tools:
+    if tools := [_tool_definition(tool) for tool in parameters.tool_defs.values()]:
         attributes["gen_ai.tool.definitions"] = as_attribute(tools)
     for name in _SETTINGS_TOLD:
         if isinstance(value := (settings or {}).get(name), int | float):
             attributes[f"gen_ai.request.{name}"] = value
     return attributes
+
+
+def _tool_definition(tool: ToolDefinition) -> dict[str, Any]:
+    described = {} if tool.description is None else {"description": tool.description}
+    return {"type": "function", "name": tool.name, **described, "parameters": tool.parameters_json_schema}
 
 
 def _model_attributes(model: Model) -> dict[str, AttributeValue]:
