@@ -17,6 +17,7 @@ from app.ai.messages import (
     BinaryContent,
     BinaryImage,
     DocumentUrl,
+    FunctionToolCallEvent,
     FunctionToolResultEvent,
     ImageUrl,
     ModelResponse,
@@ -111,7 +112,7 @@ def test_the_repr_of_a_file_reads_back_whole(file: Any):
     [
         (AudioUrl("https://x.test/a.mp3?token=1"), "audio/mpeg", "mp3"),
         (AudioUrl("https://x.test/a.wav"), "audio/wav", "wav"),
-        (AudioUrl("https://x.test/a.oga"), "audio/ogg", "oga"),
+        (AudioUrl("https://x.test/a.ogg"), "audio/ogg", "oga"),
         (AudioUrl("https://x.test/a.aiff"), "audio/aiff", "aiff"),
         (VideoUrl("https://x.test/a.mkv"), "video/x-matroska", "mkv"),
         (VideoUrl("https://x.test/a.mov"), "video/quicktime", "mov"),
@@ -186,8 +187,12 @@ def test_a_response_knows_its_price():
         ModelResponse([TextPart("Hi")]).cost()
 
 
-def test_old_names_of_a_response_warn():
+def test_old_names_warn():
     response = ModelResponse([], provider_response_id="r1", provider_details={"a": 1})
+    with pytest.warns(DeprecationWarning, match="tool_call_id"):
+        assert FunctionToolCallEvent(ToolCallPart("t", {}, "c")).call_id == "c"  # pyright: ignore[reportDeprecated]
+    with pytest.warns(DeprecationWarning, match="cost"), pytest.raises(AssertionError):
+        response.price()  # pyright: ignore[reportDeprecated]
     with pytest.warns(DeprecationWarning, match="provider_response_id"):
         assert response.vendor_id == "r1"  # pyright: ignore[reportDeprecated]
     with pytest.warns(DeprecationWarning, match="provider_details"):

@@ -158,6 +158,16 @@ def test_validation_errors_with_locations_as_lists_or_tuples_are_equal():
     assert as_list == as_tuple
 
 
+def test_errors_about_what_json_does_not_know_can_be_stored_and_told():
+    error: Any = {"type": "x", "loc": (), "msg": "No", "input": b"\xff", "ctx": {"error": ValueError("no")}}
+    part = RetryPromptPart([error], tool_name="t")
+    [request] = ModelMessagesTypeAdapter.validate_json(ModelMessagesTypeAdapter.dump_json([ModelRequest([part])]))
+    stored = request.parts[0]
+    assert isinstance(stored, RetryPromptPart) and stored.tool_name == "t"
+    assert stored.content == [{**error, "input": "_w==", "ctx": {"error": "no"}}]
+    assert '"input": "_w=="' in part.model_response()
+
+
 def test_a_tools_own_data_that_resembles_a_file_stays_as_it_is():
     content = {"kind": "binary", "data": "plain words!", "media_type": "text/plain"}
     part = ToolReturnPart("t", content)

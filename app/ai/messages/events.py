@@ -8,6 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 
 import pydantic
 from pydantic import AliasChoices, Field
+from typing_extensions import deprecated
 
 from app.ai.messages.content import UserContent
 from app.ai.messages.deltas import ModelResponsePartDelta
@@ -81,6 +82,12 @@ class FunctionToolCallEvent:
     def tool_call_id(self) -> str:
         """The id of the call."""
         return self.part.tool_call_id
+
+    @property
+    @deprecated("`call_id` is deprecated, use `tool_call_id`")
+    def call_id(self) -> str:
+        """Old name of `tool_call_id`."""
+        return self.tool_call_id
 
     __repr__ = repr_without_defaults
 

@@ -78,6 +78,8 @@ for _suffix, _type in {
     ".mp3": "audio/mpeg",
     ".wav": "audio/wav",
     ".oga": "audio/ogg",
+    ".ogg": "audio/ogg",
+    ".m4a": "audio/mp4",
     ".flac": "audio/flac",
     ".aac": "audio/aac",
     ".aiff": "audio/aiff",

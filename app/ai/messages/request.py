@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Literal, TypeAlias
 
 import pydantic
 import pydantic_core
+from pydantic import PlainSerializer
 
 from app.ai.messages.content import UserContent
 from app.ai.messages.otel import otel_event, otel_message_parts
@@ -47,6 +49,19 @@ class UserPromptPart:
     __repr__ = repr_without_defaults
 
 
+def _jsonable_content(content: list[pydantic_core.ErrorDetails] | str) -> Any:
+    if isinstance(content, str):
+        return content
+    # What was refused, and the context of a refusal, may be objects that JSON does not know.
+    return [
+        {**error, **_jsonable({key: value for key, value in error.items() if key in ("input", "ctx")})}
+        for error in content
+    ]
+
+
+_jsonable = partial(pydantic_core.to_jsonable_python, serialize_unknown=True, bytes_mode="base64")
+
+
 @dataclass(repr=False)
 class RetryPromptPart:
     """Tells the model what was wrong with its answer or tool call, so that it tries again.
@@ -54,7 +69,10 @@ class RetryPromptPart:
     `content` is text, or the errors of a failed pydantic validation.
     """
 
-    content: list[pydantic_core.ErrorDetails] | str
+    content: Annotated[
+        list[pydantic_core.ErrorDetails] | str,
+        PlainSerializer(_jsonable_content, list[pydantic_core.ErrorDetails] | str, when_used="json"),
+    ]
     _: KW_ONLY
     tool_name: str | None = None
     tool_call_id: str = field(default_factory=generate_tool_call_id)
@@ -82,7 +100,7 @@ class RetryPromptPart:
 def _describe_errors(errors: Sequence[Mapping[str, Any]]) -> str:
     shown = [{key: value for key, value in error.items() if key not in ("ctx", "url")} for error in errors]
     plural = "" if len(errors) == 1 else "s"
-    listed = pydantic_core.to_json(shown, indent=2, serialize_unknown=True).decode()
+    listed = pydantic_core.to_json(shown, indent=2, serialize_unknown=True, bytes_mode="base64").decode()
     return f"{len(errors)} validation error{plural}:\n```json\n{listed}\n```"
 
 

@@ -199,6 +199,11 @@ class ModelResponse:
                 return price(provider_api_url=self.provider_url)
         return price(provider_id=self.provider_name)
 
+    @deprecated("`price` is deprecated, use `cost`")
+    def price(self) -> PriceCalculation:
+        """Old name of `cost`."""
+        return self.cost()
+
     @property
     def builtin_tool_calls(self) -> list[tuple[NativeToolCallPart, NativeToolReturnPart]]:
         """Old name of `native_tool_calls`."""
