@@ -46,7 +46,7 @@ FOUND = {"discovered_tools": [{"name": "payment", "description": None}]}
 )
 def test_the_kind_of_a_tool_decides_the_class_of_its_parts(plain: Any, typed: type):
     narrowed = plain.narrow_type(plain)
-    assert type(narrowed) is typed and vars(narrowed) == vars(plain)
+    assert type(narrowed) is typed and vars(narrowed) == vars(plain) and narrowed == plain
     assert narrowed.narrow_type(narrowed) is narrowed
 
     message = ModelRequest([plain]) if isinstance(plain, ToolReturnPart) else ModelResponse([plain])
@@ -61,6 +61,13 @@ def test_typed_parts_know_the_names_of_their_tools():
     assert ToolSearchReturnPart(content=FOUND).tool_kind == "tool-search"
     assert LoadCapabilityCallPart(args={"id": "x"}).tool_name == "load_capability"
     assert LoadCapabilityReturnPart(content={}).part_kind == "tool-return"
+
+
+def test_a_typed_part_equals_the_plain_one_of_older_histories():
+    plain = ToolCallPart("search_tools", {}, "c")
+    assert ToolSearchCallPart(args={}, tool_call_id="c") == plain == ToolSearchCallPart(args={}, tool_call_id="c")
+    assert ToolSearchCallPart(args={}, tool_call_id="d") != plain
+    assert NativeToolSearchCallPart("search_tools", {}, "c") != plain
 
 
 def test_a_delta_keeps_the_class_of_the_call():

@@ -10,7 +10,7 @@ import pydantic_core
 from pydantic import AfterValidator
 from typing_extensions import TypedDict
 
-from app.ai.messages.tool_returns import ToolPartKind
+from app.ai.messages.tool_returns import ToolPartKind, equal_to_plain
 from app.ai.reprs import repr_without_defaults
 from app.ai.stamps import generate_tool_call_id
 
@@ -106,7 +106,7 @@ class LoadCapabilityArgs(TypedDict):
     id: str
 
 
-@dataclass(repr=False)
+@dataclass(repr=False, eq=False)
 class ToolSearchCallPart(ToolCallPart):
     """A search for tools whose loading is deferred; `args` are `ToolSearchArgs`."""
 
@@ -114,8 +114,10 @@ class ToolSearchCallPart(ToolCallPart):
     _: KW_ONLY
     tool_kind: Literal["tool-search"] = "tool-search"  # pyright: ignore[reportIncompatibleVariableOverride]
 
+    __eq__ = equal_to_plain
 
-@dataclass(repr=False)
+
+@dataclass(repr=False, eq=False)
 class LoadCapabilityCallPart(ToolCallPart):
     """A call that loads a capability; `args` are `LoadCapabilityArgs`."""
 
@@ -123,14 +125,18 @@ class LoadCapabilityCallPart(ToolCallPart):
     _: KW_ONLY
     tool_kind: Literal["capability-load"] = "capability-load"  # pyright: ignore[reportIncompatibleVariableOverride]
 
+    __eq__ = equal_to_plain
 
-@dataclass(repr=False)
+
+@dataclass(repr=False, eq=False)
 class NativeToolSearchCallPart(NativeToolCallPart):
     """A search for tools that the provider itself makes."""
 
     tool_name: str = "tool_search"
     _: KW_ONLY
     tool_kind: Literal["tool-search"] = "tool-search"  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    __eq__ = equal_to_plain
 
 
 _TYPED_CALLS: Mapping[str | None, type[ToolCallPart]] = {

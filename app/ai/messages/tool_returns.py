@@ -145,7 +145,14 @@ class LoadCapabilityReturnContent(TypedDict):
     instructions: NotRequired[str | None]
 
 
-@dataclass(repr=False)
+def equal_to_plain(self: Any, other: object) -> bool:
+    """Compare a part that has its own class: histories from before it had one hold the same as a plain part."""
+    if type(other) not in (type(self), type(self).__base__):
+        return NotImplemented
+    return {**vars(self), "tool_kind": None} == {**vars(other), "tool_kind": None}
+
+
+@dataclass(repr=False, eq=False)
 class ToolSearchReturnPart(ToolReturnPart):
     """What a search for tools found; `content` is a `ToolSearchReturnContent`."""
 
@@ -154,8 +161,10 @@ class ToolSearchReturnPart(ToolReturnPart):
     _: KW_ONLY
     tool_kind: Literal["tool-search"] = "tool-search"  # pyright: ignore[reportIncompatibleVariableOverride]
 
+    __eq__ = equal_to_plain
 
-@dataclass(repr=False)
+
+@dataclass(repr=False, eq=False)
 class LoadCapabilityReturnPart(ToolReturnPart):
     """The answer to a call that loads a capability; `content` is a `LoadCapabilityReturnContent`."""
 
@@ -164,8 +173,10 @@ class LoadCapabilityReturnPart(ToolReturnPart):
     _: KW_ONLY
     tool_kind: Literal["capability-load"] = "capability-load"  # pyright: ignore[reportIncompatibleVariableOverride]
 
+    __eq__ = equal_to_plain
 
-@dataclass(repr=False)
+
+@dataclass(repr=False, eq=False)
 class NativeToolSearchReturnPart(NativeToolReturnPart):
     """What a provider's own search for tools found; `content` is a `ToolSearchReturnContent`."""
 
@@ -173,6 +184,8 @@ class NativeToolSearchReturnPart(NativeToolReturnPart):
     content: ToolReturnContent = None
     _: KW_ONLY
     tool_kind: Literal["tool-search"] = "tool-search"  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    __eq__ = equal_to_plain
 
 
 _TYPED_RETURNS: Mapping[str | None, type[ToolReturnPart]] = {
