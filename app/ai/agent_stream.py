@@ -15,6 +15,7 @@ from app.ai.exceptions import ModelRetry, UnexpectedModelBehavior, UserError
 from app.ai.messages import (
     ModelResponse,
     ModelResponseStreamEvent,
+    NativeToolCallPart,
     PartDeltaEvent,
     PartStartEvent,
     TextPart,
@@ -54,6 +55,7 @@ class AgentStream(Generic[AgentDepsT, OutputDataT]):
         self._finish = finish
         self._events: SharedEvents[ModelResponseStreamEvent] = SharedEvents(self._read())
         self._kept: ModelResponse | None = None
+        self._whole: tuple[OutputDataT] | None = None
 
     def __aiter__(self) -> AsyncIterator[ModelResponseStreamEvent]:
         return self._events
@@ -156,10 +158,12 @@ class AgentStream(Generic[AgentDepsT, OutputDataT]):
     async def get_output(self) -> OutputDataT:
         """Read to the end and give the output. Raises `UnexpectedModelBehavior` if it is invalid: no retry here."""
         await drain(self._events)
-        try:
-            return await self.validate_response_output(self.response)
-        except (ValidationError, ModelRetry) as err:
-            raise UnexpectedModelBehavior(f"The output that was streamed is not valid: {err}") from err
+        if self._whole is None:
+            try:
+                self._whole = (await self.validate_response_output(self.response),)
+            except (ValidationError, ModelRetry) as err:
+                raise UnexpectedModelBehavior(f"The output that was streamed is not valid: {err}") from err
+        return self._whole[0]
 
     async def validate_response_output(self, message: ModelResponse, *, allow_partial: bool = False) -> OutputDataT:
         """The output in a response. Raises `ValidationError` or `ModelRetry` if it is invalid."""
@@ -180,23 +184,23 @@ class AgentStream(Generic[AgentDepsT, OutputDataT]):
     async def _read(self) -> AsyncGenerator[ModelResponseStreamEvent]:
         limits = self._usage_limits
         async for event in self._raw:
-            yield event
             if limits.has_token_limits():
                 limits.check_tokens(self.usage)
+            yield event
 
     async def _text_pieces(self, debounce_by: float | None) -> AsyncGenerator[str]:
-        """The text that is there already, and what comes; a blank line where something else stood between."""
-        parts = self.response.parts
-        first = [PartStartEvent(index=i, part=part) for i, part in enumerate(parts) if isinstance(part, TextPart)]
-        last_index: int | None = None
+        """The text that is there already, and what comes; a blank line where a native tool is called in between."""
+        first = [PartStartEvent(index=index, part=part) for index, part in enumerate(self.response.parts)]
+        text_stands_open = False
         async for group in self._events.groups(debounce_by, first):
             piece = ""
             for event in group:
                 if content := _text_in(event):
-                    assert isinstance(event, PartStartEvent | PartDeltaEvent), "only these hold text"
-                    is_apart = last_index is not None and event.index - last_index > 1
-                    piece += f"\n\n{content}" if is_apart else content
-                    last_index = event.index
+                    piece += content
+                    text_stands_open = True
+                elif text_stands_open and _calls_native_tool(event):
+                    piece += "\n\n"
+                    text_stands_open = False
             if piece:
                 yield piece
 
@@ -209,6 +213,10 @@ def _text_in(event: ModelResponseStreamEvent) -> str:
             return content
         case _:
             return ""
+
+
+def _calls_native_tool(event: ModelResponseStreamEvent) -> bool:
+    return isinstance(event, PartStartEvent) and isinstance(event.part, NativeToolCallPart)
 
 
 @asynccontextmanager

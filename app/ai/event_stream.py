@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -181,7 +182,14 @@ class EventStream(Generic[T]):
         await asyncio.gather(self._work, return_exceptions=True)
 
     def __aiter__(self) -> AsyncIterator[T]:
-        return self if self._work is not None else self._enter_and_iterate()
+        if self._work is not None:
+            return self
+        warnings.warn(
+            "Iterating over events without `async with` is deprecated: who stops early leaves the run going on",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return self._enter_and_iterate()
 
     async def __anext__(self) -> T:
         assert self._work is not None, "enter the stream before reading it"

@@ -39,6 +39,7 @@ from app.ai.messages import (
 from app.ai.models import StreamedResponse
 from app.ai.models.request_context import ModelRequestContext
 from app.ai.models.wrapper import CompletedStreamedResponse
+from app.ai.older_events import native_tool_events
 from app.ai.output import OutputDataT
 from app.ai.output_processors import TextProcessor
 from app.ai.request_preparation import (
@@ -47,7 +48,7 @@ from app.ai.request_preparation import (
 )
 from app.ai.response_handling import read_with_handler
 from app.ai.response_output import ResponseOutput
-from app.ai.responses import content_filtered, native_tool_events, retry_parts, text_of, token_limit_reached
+from app.ai.responses import content_filtered, retry_parts, text_of, token_limit_reached
 from app.ai.result import FinalResult
 from app.ai.run_context import AgentDepsT, RunContext
 from app.ai.run_state import (
@@ -286,14 +287,15 @@ class CallToolsNode(AgentNode[AgentDepsT, OutputDataT]):
 
     async def settle_streamed(self, ctx: RunState, result: FinalResult[Any]) -> FinalResult[Any]:
         """Answer the tool calls of a response whose output was taken from its stream. The result of the run."""
-        if self.model_response.tool_calls:
-            phase = self._tool_phase(ctx, ignore_event)
-            deferred = isinstance(result.output, DeferredToolRequests)
-            if not deferred:
-                phase.final_result = result
-            await phase.run()
-            return (self._end_deferred(ctx, phase) if deferred else _end(ctx, result, phase.parts)).data
-        return result
+        if not self.model_response.tool_calls:
+            return result
+        phase = self._tool_phase(ctx, ignore_event)
+        phase.final_result = result
+        if isinstance(result.output, DeferredToolRequests):
+            # Functions that are called beside may defer their calls, too.
+            phase.deferred = result.output
+        await phase.run()
+        return _end(ctx, result, phase.parts).data
 
     def _end_deferred(self, ctx: RunState, phase: ToolPhase) -> End[FinalResult[Any]]:
         if not (ctx.deps.output_schema.allows_deferred_tools or ctx.deps.steps.may_wait):

@@ -25,6 +25,6 @@ async def _within_limits(response: StreamedResponse, ctx: RunState) -> AsyncIter
     """The events of a response, for as long as it keeps to the limits on tokens."""
     limits = ctx.deps.usage_limits
     async for event in response:
-        yield event
         if limits.has_token_limits():
             limits.check_tokens(ctx.state.usage + response.usage())
+        yield event

@@ -40,10 +40,10 @@ class ResponseOutput:
             return deferred
         if self.schema.allows_image and response.images:
             return await self.maker.of_value(response.images[0], ctx)
-        processor = self.schema.text_processor(ctx.model.profile)
-        if processor is None:
+        processor, text = self.schema.text_processor(ctx.model.profile), text_of(response)
+        if processor is None or not (text or final):
             raise UnexpectedModelBehavior("The response that was streamed holds no output")
-        return await self.maker.of_text(processor, text_of(response), ctx)
+        return await self.maker.of_text(processor, text, ctx)
 
     @property
     def schema(self) -> OutputSchema[Any]:

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from app.ai.exceptions import ContentFilterError, UnexpectedModelBehavior
 from app.ai.messages import (
-    BuiltinToolCallEvent,
-    BuiltinToolResultEvent,
     CompactionPart,
-    HandleResponseEvent,
     ModelMessagesTypeAdapter,
     ModelResponse,
     NativeToolCallPart,
-    NativeToolReturnPart,
     RetryPromptPart,
     TextPart,
 )
@@ -31,20 +27,6 @@ def text_of(response: ModelResponse) -> str:
             case _:
                 pass
     return text or summary
-
-
-def native_tool_events(response: ModelResponse) -> list[HandleResponseEvent]:
-    """What the provider's own tools did, told a second time in the older way."""
-    events: list[HandleResponseEvent] = []
-    for part in response.parts:
-        match part:
-            case NativeToolCallPart():
-                events.append(BuiltinToolCallEvent(part))
-            case NativeToolReturnPart():
-                events.append(BuiltinToolResultEvent(part))
-            case _:
-                pass
-    return events
 
 
 def retry_parts(response: ModelResponse, reason: str) -> list[RetryPromptPart]:

@@ -77,11 +77,9 @@ class StreamedRunResult(Generic[AgentDepsT, OutputDataT]):
         if self._stream is None or self.is_complete:
             yield deepcopy(self._result.output)
             return
-        last: Any = None
         async for output in self._stream.stream_output(debounce_by=debounce_by):
-            last = output
             yield output
-        await self._end(last)
+        await self._complete_unless_cancelled()
 
     async def stream_text(self, *, delta: bool = False, debounce_by: float | None = 0.1) -> AsyncGenerator[str]:
         """The text so far, again and again, or with `delta` only what is new; validators do not see deltas.
@@ -96,15 +94,14 @@ class StreamedRunResult(Generic[AgentDepsT, OutputDataT]):
             return
         async for text in self._stream.stream_text(delta=delta, debounce_by=debounce_by):
             yield text
-        await self.get_output()
+        await self._complete_unless_cancelled()
 
     async def stream_response(self, *, debounce_by: float | None = 0.1) -> AsyncGenerator[ModelResponse]:
         """The response as far as it has come; the last one is the whole response."""
         if self._stream is not None and not self.is_complete:
             async for response in self._stream.stream_response(debounce_by=debounce_by):
                 yield response
-            if not self.cancelled:
-                await self.get_output()
+            await self._complete_unless_cancelled()
         yield self.response
 
     async def stream_responses(self, *, debounce_by: float | None = 0.1) -> AsyncGenerator[tuple[ModelResponse, bool]]:
@@ -128,10 +125,19 @@ class StreamedRunResult(Generic[AgentDepsT, OutputDataT]):
         return self.stream_responses(debounce_by=debounce_by)
 
     async def get_output(self) -> OutputDataT:
-        """Read to the end and give the output. Raises `UnexpectedModelBehavior` if it is invalid: no retry here."""
-        if self._stream is not None and not self.is_complete:
-            await self._end(await self._stream.get_output())
-        return self._result.output
+        """Read to the end and give the output. Raises `UnexpectedModelBehavior` if it is invalid: no retry here.
+
+        Of a cancelled stream it is what came until then.
+        """
+        if self._stream is None:
+            return self._result.output
+        if self.is_complete:
+            return deepcopy(self._result.output)
+        output = await self._stream.get_output()
+        if self._complete is not None and not self.cancelled:
+            await self._complete(output)
+            self.is_complete = True
+        return output
 
     async def validate_response_output(self, message: ModelResponse, *, allow_partial: bool = False) -> OutputDataT:
         """The output in a response. Raises `ValidationError` or `ModelRetry` if it is invalid."""
@@ -189,10 +195,9 @@ class StreamedRunResult(Generic[AgentDepsT, OutputDataT]):
         assert self._run.result is not None, "a run that was read to its end has a result"
         return self._run.result
 
-    async def _end(self, output: Any) -> None:
-        if self._complete is not None and not self.is_complete and not self.cancelled:
-            await self._complete(output)
-            self.is_complete = True
+    async def _complete_unless_cancelled(self) -> None:
+        if not self.cancelled:
+            await self.get_output()
 
     def _messages(self, method: str, content: str | None) -> list[ModelMessage]:
         if content is None:

@@ -211,13 +211,20 @@ class StreamedRunResultSync(Generic[AgentDepsT, OutputDataT]):
         return self._streamed.conversation_id
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        # Nothing of a run that is complete belongs to its loop any more.
-        result: T = self._host.run(work) if self._host is not None else run_on_own_loop(work)
+        result = self._run_on_loop(work)
         self._close_if_complete()
         return result
 
+    def _run_on_loop(self, work: Coroutine[Any, Any, T]) -> T:
+        # Nothing of a run that is complete belongs to its loop any more.
+        return self._host.run(work) if self._host is not None else run_on_own_loop(work)
+
     def _iterate(self, items: AsyncIterator[T]) -> Iterator[T]:
-        return iterate_with(self._run, items)
+        # Closing ends the iterators of the loop, and the run may be complete before its last item was read.
+        try:
+            yield from iterate_with(self._run_on_loop, items)
+        finally:
+            self._close_if_complete()
 
     def _close_if_complete(self) -> None:
         if self._streamed.is_complete:

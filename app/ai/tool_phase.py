@@ -23,12 +23,12 @@ from app.ai.messages import (
     ModelRequestPart,
     ModelResponse,
     OutputToolCallEvent,
-    OutputToolResultEvent,
     RetryPromptPart,
     ToolCallPart,
     ToolReturnPart,
     UserPromptPart,
 )
+from app.ai.older_events import output_result_events
 from app.ai.output_maker import OutputMaker
 from app.ai.parallel import run_in_parallel
 from app.ai.result import FinalResult
@@ -89,12 +89,17 @@ class ToolPhase:
             await self._answer_deferred_calls()
             return
         await self._answer_output_calls(self._calls("output"))
-        await self._answer_function_calls(self._calls("function", "unknown"))
-        await self._defer_calls(self._calls("external", "unapproved"))
+        await self._answer_function_calls(self._calls("function"), self._calls("unknown"))
+        await self._defer_calls([*self._calls("external"), *self._calls("unapproved")])
         await self._answer_deferred_calls()
 
-    def _calls(self, *kinds: str) -> list[ToolCallPart]:
-        return [call for call in self.response.tool_calls if self.manager.kind_of(call) in kinds]
+    @property
+    def _ends_deferred(self) -> bool:
+        """Whether the result that was taken from a stream are calls that still will be answered."""
+        return self.final_result is not None and isinstance(self.final_result.output, DeferredToolRequests)
+
+    def _calls(self, kind: str) -> list[ToolCallPart]:
+        return [call for call in self.response.tool_calls if self.manager.kind_of(call) == kind]
 
     # Output tools
 
@@ -102,17 +107,18 @@ class ToolPhase:
         for call in calls:
             if self._gave_result(call):
                 # Its output was taken from a stream already.
-                await self.emit(OutputToolCallEvent(call, args_valid=True))
+                await self.emit(event := OutputToolCallEvent(call, args_valid=True))
                 part = ToolReturnPart(call.tool_name, FINAL_RESULT_PROCESSED, call.tool_call_id)
             elif self.final_result is not None and self.end_strategy != "exhaustive":
-                await self.emit(OutputToolCallEvent(call, args_valid=None))
+                await self.emit(event := OutputToolCallEvent(call, args_valid=None))
                 part = ToolReturnPart(call.tool_name, OUTPUT_TOOL_NOT_USED, call.tool_call_id)
             else:
                 validated = await self.manager.validate(call, self.ctx)
-                await self.emit(OutputToolCallEvent(call, args_valid=validated.valid))
+                await self.emit(event := OutputToolCallEvent(call, args_valid=validated.valid))
                 part = await self._answer_output_call(validated)
             self._parts.append(part)
-            await self.emit(OutputToolResultEvent(part))
+            for told in output_result_events(event, part):
+                await self.emit(told)
 
     def _gave_result(self, call: ToolCallPart) -> bool:
         return self.final_result is not None and self.final_result.tool_call_id == call.tool_call_id
@@ -148,11 +154,11 @@ class ToolPhase:
 
     # Function tools
 
-    async def _answer_function_calls(self, calls: list[ToolCallPart]) -> None:
+    async def _answer_function_calls(self, calls: list[ToolCallPart], unknown: list[ToolCallPart]) -> None:
         if self.final_result is not None and self.end_strategy == "early":
             self._skip(calls)
-            return
-        validated = [await self.manager.validate(call, self.ctx) for call in calls]
+            calls = []
+        validated = [await self.manager.validate(call, self.ctx) for call in (*calls, *unknown)]
         await self._run_batch({index: call for index, call in enumerate(validated)}, {})
 
     def _skip(self, calls: list[ToolCallPart]) -> None:
@@ -162,17 +168,17 @@ class ToolPhase:
         """Make the calls; `answered` are calls of the same batch that need no more. Keys give the order of parts."""
         executable = {index: call for index, call in calls.items() if call.valid}
         self.usage_limits.check_before_tool_call(self._usage_after(len(executable)))
-        for validated in calls.values():
-            await self.emit(FunctionToolCallEvent(validated.call, args_valid=validated.valid))
-
-        outcomes: dict[int, ToolOutcome] = dict(answered)
-        for answer in answered.values():
-            await self.emit(FunctionToolResultEvent(answer.part, content=answer.content))
+        for index in sorted({**calls, **answered}):
+            await self.emit(
+                FunctionToolCallEvent(calls[index].call, args_valid=calls[index].valid)
+                if index in calls
+                else FunctionToolCallEvent(self.response.tool_calls[index])
+            )
+        settled = dict(answered)
         for index, validated in calls.items():
             if validated.error is not None:
-                outcomes[index] = Answered(self._function_failure(validated.call, validated.error))
-                await self.emit(FunctionToolResultEvent(validated.error.tool_retry))
-        outcomes |= await self._execute(executable)
+                settled[index] = Answered(self._function_failure(validated.call, validated.error))
+        outcomes = await self._execute(executable, settled)
         for index in sorted(outcomes):
             self._keep(outcomes[index], calls.get(index))
 
@@ -194,11 +200,14 @@ class ToolPhase:
             raise self._budget_exceeded(tool_retries_exceeded(call.tool_name, budget)) from error.__cause__
         return error.tool_retry
 
-    async def _execute(self, calls: Mapping[int, ValidatedCall]) -> dict[int, ToolOutcome]:
+    async def _execute(
+        self, calls: Mapping[int, ValidatedCall], settled: Mapping[int, Answered]
+    ) -> dict[int, ToolOutcome]:
+        """The outcomes of the calls and of what needs no call any more, each reported in its turn."""
         outcomes: dict[int, ToolOutcome] = {}
 
         async def report(index: int, outcome: ToolOutcome) -> None:
-            if isinstance(outcome, Deferred) and self.final_result is not None:
+            if isinstance(outcome, Deferred) and self.final_result is not None and not self._ends_deferred:
                 outcome = Answered(_not_executed(calls[index].call))
             outcomes[index] = outcome
             if isinstance(outcome, Answered):
@@ -206,12 +215,20 @@ class ToolPhase:
 
         if calls:
             self.steps.reserve([validated.call for validated in calls.values()])
+        indexes = sorted({**calls, **settled})
         if self.manager.must_run_sequentially(list(calls.values())):
-            for index, validated in calls.items():
-                await report(index, await self._execute_one(validated))
+            for index in indexes:
+                await report(index, settled.get(index) or await self._execute_one(calls[index]))
+        elif self.manager.reports_in_order():
+            bodies = {
+                index: self._execute_one(calls[index]) if index in calls else _as_body(settled[index])
+                for index in indexes
+            }
+            await run_in_parallel(bodies, report, all_first=True)
         else:
-            bodies = {index: self._execute_one(validated) for index, validated in calls.items()}
-            await run_in_parallel(bodies, report, all_first=self.manager.reports_in_order())
+            for index, outcome in settled.items():
+                await report(index, outcome)
+            await run_in_parallel({index: self._execute_one(call) for index, call in calls.items()}, report)
         return outcomes
 
     async def _execute_one(self, validated: ValidatedCall) -> ToolOutcome:
@@ -233,6 +250,8 @@ class ToolPhase:
     # Calls that are answered outside the run
 
     async def _defer_calls(self, calls: list[ToolCallPart]) -> None:
+        if self._ends_deferred:
+            return
         if self.final_result is not None:
             self._skip(calls)
             return
@@ -291,6 +310,10 @@ class ToolPhase:
 
     def _budget_exceeded(self, message: str) -> UnexpectedModelBehavior:
         return budget_exceeded(message, self.response)
+
+
+async def _as_body(outcome: ToolOutcome) -> ToolOutcome:
+    return outcome
 
 
 def _not_executed(call: ToolCallPart) -> ToolReturnPart:

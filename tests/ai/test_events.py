@@ -15,12 +15,16 @@ from app.ai import (
     AgentStreamEvent,
     CallDeferred,
     DeferredToolRequests,
+    DeferredToolResults,
+    ExternalToolset,
     FinalResultEvent,
     FunctionToolCallEvent,
     FunctionToolResultEvent,
     OutputToolCallEvent,
     OutputToolResultEvent,
     RunContext,
+    ToolDefinition,
+    ToolDenied,
     UsageLimitExceeded,
     UsageLimits,
 )
@@ -32,11 +36,15 @@ from app.ai.messages import (
     NativeToolReturnPart,
 )
 from app.ai.models.function import AgentInfo, FunctionModel
+from app.ai.older_events import emit_older_events
 from tests.ai.scripted import call, scripted
 
 
 def noop() -> str:
     return "nothing"
+
+
+FAR = ToolDefinition(name="far", parameters_json_schema={"type": "object", "properties": {}})
 
 
 class Recorder:
@@ -115,6 +123,20 @@ async def test_output_calls_that_fail_or_are_skipped_are_reported_as_output_call
     ]
 
 
+async def test_output_calls_that_gave_no_output_are_told_of_as_v1_did_too():
+    answers = [call("final_result", {}, "1"), call("final_result", {"response": 1}, "2"), call("final_result", {}, "3")]
+    older = ["output_tool_call", "function_tool_call", "output_tool_result", "function_tool_result"]
+    newer = ["output_tool_call", "output_tool_result"]
+    events = await all_events(Agent(scripted(answers)[0], output_type=int))
+    told = [event for event in events if "_tool_" in event.event_kind]
+    assert [event.event_kind for event in told] == [*older, *newer, *older]
+    assert [event.args_valid for event in told if isinstance(event, FunctionToolCallEvent)] == [False, None]
+    assert told[1].part == told[0].part and told[3].part == told[2].part
+    with emit_older_events(False):
+        events = await all_events(Agent(scripted(answers)[0], output_type=int))
+    assert [event.event_kind for event in events if "_tool_" in event.event_kind] == newer * 3
+
+
 async def test_what_the_providers_own_tools_did_is_told_after_the_response_too():
     search, found = NativeToolCallPart("search", {"q": "x"}, "n"), NativeToolReturnPart("search", "found", "n")
 
@@ -136,6 +158,9 @@ async def test_what_the_providers_own_tools_did_is_told_after_the_response_too()
         "agent_run_result",
     ]
     assert events[-3:-1] == [BuiltinToolCallEvent(search), BuiltinToolResultEvent(found)]
+    with emit_older_events(False):
+        kinds = [event.event_kind for event in await all_events(Agent(FunctionModel(stream_function=stream)))]
+    assert kinds[-2:] == ["part_end", "agent_run_result"]
 
 
 async def test_a_deferred_call_is_reported_without_result():
@@ -152,6 +177,39 @@ async def test_a_deferred_call_is_reported_without_result():
         ("function_tool_result", "nope"),
         ("function_tool_result", "noop"),
     ]
+
+
+@pytest.mark.parametrize("mode", ["sequential", "parallel_ordered_events"])
+async def test_a_call_that_cannot_be_made_keeps_its_place_among_ordered_results(mode: Any):
+    model, _ = scripted([call("noop", id="1"), call("noop", {"x": 1}, "2"), call("noop", id="3")], "done")
+    with Agent.parallel_tool_call_execution_mode(mode):
+        events = await all_events(Agent(model, tools=[noop]))
+    assert [event.tool_call_id for event in events if isinstance(event, FunctionToolResultEvent)] == ["1", "2", "3"]
+
+
+async def test_resumed_calls_are_reported_in_the_order_of_the_response():
+    agent: Agent[None, Any] = Agent(output_type=[str, DeferredToolRequests], toolsets=[ExternalToolset([FAR])])
+    agent.tool_plain(requires_approval=True)(noop)
+    calls = [call("noop", id="1"), call("far", id="2"), call("noop", id="3")]
+    first = await agent.run("go", model=scripted(calls)[0])
+    answers = DeferredToolResults(calls={"2": "here"}, approvals={"1": ToolDenied("no"), "3": True})
+    async with agent.run_stream_events(
+        model=scripted("done")[0], message_history=first.all_messages(), deferred_tool_results=answers
+    ) as stream:
+        events = [event async for event in stream]
+    begun = [(e.tool_call_id, e.args_valid) for e in events if isinstance(e, FunctionToolCallEvent)]
+    assert begun == [("1", None), ("2", None), ("3", True)]
+    parts = {e.tool_call_id: e.part for e in events if isinstance(e, FunctionToolResultEvent)}
+    assert {id: part.content for id, part in parts.items()} == {"1": "no", "2": "here", "3": "nothing"}
+
+
+async def test_external_calls_are_reported_before_those_that_wait_for_approval():
+    agent: Agent[None, Any] = Agent(output_type=[str, DeferredToolRequests], toolsets=[ExternalToolset([FAR])])
+    agent.tool_plain(requires_approval=True)(noop)
+    model, _ = scripted([call("noop"), call("far")])
+    with agent.override(model=model):
+        events = await all_events(agent)
+    assert [event.tool_call_id for event in events if isinstance(event, FunctionToolCallEvent)] == ["far", "noop"]
 
 
 @pytest.mark.parametrize("ordered", [True, False])
@@ -260,9 +318,10 @@ async def test_leaving_the_events_early_cancels_the_run():
     assert asyncio.all_tasks() == before
 
 
-async def test_events_can_be_read_without_a_context_manager():
+async def test_reading_events_without_a_context_manager_is_deprecated():
     model, _ = scripted("done")
-    kinds = [event.event_kind async for event in Agent(model).run_stream_events("go")]
+    with pytest.warns(DeprecationWarning, match="async with"):
+        kinds = [event.event_kind async for event in Agent(model).run_stream_events("go")]
     assert kinds[-1] == "agent_run_result"
 
 

@@ -204,7 +204,7 @@ async def test_early_executes_nothing_beside_the_first_valid_output():
         ("first", FINAL),
         ("second", OUTPUT_NOT_USED),
         ("function", NOT_EXECUTED),
-        ("missing", NOT_EXECUTED),
+        ("missing", "No tool named 'missing'. Available tools: 'first', 'second', 'function'."),
     ]
 
 

@@ -120,7 +120,7 @@ async def test_text_on_both_sides_of_a_native_tool_is_set_apart():
     )
     async with Agent(streamed("Before. ", *native, "After", ".")).run_stream("go") as result:
         texts = [text async for text in result.stream_text(delta=True, debounce_by=None)]
-    assert texts == ["Before. ", "\n\nAfter", "."]
+    assert texts == ["Before. ", "\n\n", "After", "."]
 
 
 async def test_a_structured_output_is_streamed_as_far_as_it_makes_sense():

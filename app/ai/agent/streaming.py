@@ -45,18 +45,25 @@ async def stream_run(
 
 
 async def _read_until_result(run: AgentRun[Any, Any], stream: AgentStream[Any, Any]) -> bool:
-    events = _until_result(stream)
+    events = _until_result(run, stream)
     if (reader := run.ctx.deps.event_reader) is not None:
         await reader(build_run_context(run.ctx), events)
     await drain(events)
-    return stream.raw_response.final_result_event is not None
+    return stream.raw_response.final_result_event is not None and not _may_be_answered(run, stream)
 
 
-async def _until_result(stream: AgentStream[Any, Any]) -> AsyncIterator[AgentStreamEvent]:
+async def _until_result(run: AgentRun[Any, Any], stream: AgentStream[Any, Any]) -> AsyncIterator[AgentStreamEvent]:
     async for event in stream:
         yield event
-        if isinstance(event, FinalResultEvent):
+        if isinstance(event, FinalResultEvent) and not _may_be_answered(run, stream):
             return
+
+
+def _may_be_answered(run: AgentRun[Any, Any], stream: AgentStream[Any, Any]) -> bool:
+    """Whether the result is a deferred call which a capability may answer, so that the run would go on."""
+    if not run.ctx.deps.capability.overrides("handle_deferred_tool_calls"):
+        return False
+    return stream.output_of_response.deferred_of(stream.response) is not None
 
 
 def _streamed_result(
