@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     application_version: str = Field(default="holdfast-1", min_length=1)
     """Pinned: runs are only continued by workers of the same version."""
     http_capabilities: Names = (
+        "Capability",
         "ImageGeneration",
         "IncludeToolReturnSchemas",
         "Instrumentation",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Generic
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
     from app.ai.agent import AbstractAgent
+    from app.ai.capabilities import AbstractCapability
     from app.ai.messages import ModelMessage, ToolCallPart, UserContent
     from app.ai.models import Model
     from app.ai.pending import EnqueueContent, PendingMessagePriority, PendingMessages
@@ -98,6 +99,10 @@ class RunContext(Generic[RunContextAgentDepsT]):
     idempotency_key: str | None = None
     """A key that stays the same when this tool call is attempted again; None when the run is not durable."""
 
+    capabilities: Mapping[str, AbstractCapability[RunContextAgentDepsT]] = field(
+        default_factory=dict[str, "AbstractCapability[RunContextAgentDepsT]"], repr=False, compare=False
+    )
+    """The run's capabilities that have an id, by it."""
     pending_messages: PendingMessages | None = field(default=None, repr=False, compare=False)
     """What `enqueue` adds to; None where there is no run."""
 
@@ -109,6 +114,13 @@ class RunContext(Generic[RunContextAgentDepsT]):
         if self.pending_messages is None:
             raise UserError("There is no run that messages could be enqueued in")
         self.pending_messages.enqueue(content, priority)
+
+    @property
+    def loaded_capability_ids(self) -> set[str]:
+        """The capabilities with `defer_loading` that the model has loaded."""
+        from app.ai.capabilities.on_demand import loaded_capabilities  # knows of contexts
+
+        return loaded_capabilities(self.messages)
 
     @property
     def last_attempt(self) -> bool:

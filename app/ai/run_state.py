@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Sequence
+from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 
 from app.ai.callbacks import resolve
+from app.ai.capabilities.abstract import AbstractCapability
 from app.ai.capabilities.combined import CombinedCapability
 from app.ai.event_stream import EventStreamHandler, drain
 from app.ai.graph import GraphRunContext
@@ -84,6 +85,10 @@ class GraphAgentDeps(Generic[AgentDepsT, OutputDataT]):
     native_tools: Sequence[AgentNativeTool[AgentDepsT]] = ()
     """Of several with one id, the last one counts."""
     capability: CombinedCapability[AgentDepsT] = field(default_factory=CombinedCapability[AgentDepsT])
+    capabilities: Mapping[str, AbstractCapability[AgentDepsT]] = field(
+        default_factory=dict[str, AbstractCapability[AgentDepsT]]
+    )
+    """Those that have an id."""
     event_stream_handler: EventStreamHandler[AgentDepsT] | None = None
     instrumentation: InstrumentationSettings | None = None
 
@@ -129,6 +134,7 @@ def build_run_context(run: RunState) -> RunContext[Any]:
         conversation_id=state.conversation_id,
         metadata=state.metadata,
         pending_messages=state.pending,
+        capabilities=deps.capabilities,
     )
     if settings := deps.instrumentation:
         ctx.tracer = settings.tracer

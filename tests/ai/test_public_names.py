@@ -26,7 +26,7 @@ NAMES = {
     """,
     "app.ai.capabilities": """
         AbstractCapability AgentCapability AgentNode BuiltinOrLocalTool BuiltinTool CAPABILITY_TYPES
-        CapabilityFunc
+        Capability CapabilityFunc
         CapabilityOrdering CapabilityPosition CapabilityRef CombinedCapability DynamicCapability
         HandleDeferredToolCalls HistoryProcessor HookTimeoutError Hooks ImageGeneration IncludeToolReturnSchemas
         Instrumentation MCP MCPServers ModelRequestContext NativeOrLocalTool NativeTool NodeResult OutputContext

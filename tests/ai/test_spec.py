@@ -164,7 +164,7 @@ async def test_built_in_capabilities_need_no_registration() -> None:
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ("Plite", "no capability 'Plite'.*there are ImageGeneration, .*Polite, .*Thinking"),
+        ("Plite", "no capability 'Plite'.*there are Capability, ImageGeneration, .*Polite, .*Thinking"),
         ({"Polite": {"volume": 1}}, "'Polite' of the agent spec does not take.*volume"),
         ({"Polite": 1, "Thinking": 2}, "a name or `{name: arguments}`"),
     ],

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.ai.capabilities import AbstractCapability, CombinedCapability
-from app.ai.toolsets import AbstractToolset, as_toolset
+from app.ai.capabilities.on_demand import by_id, toolset_of
+from app.ai.toolsets import AbstractToolset
 
 
 class AgentCapabilities:
@@ -14,10 +15,11 @@ class AgentCapabilities:
 
     def __init__(self, capabilities: Sequence[AbstractCapability[Any]]):
         self.root = CombinedCapability[Any](capabilities)
+        by_id(self.root.capabilities)
         self._brought = [
-            (capability, as_toolset(toolset))
+            (capability, toolset)
             for capability in self.root.capabilities
-            if (toolset := capability.get_toolset()) is not None
+            if (toolset := toolset_of(capability)) is not None
         ]
 
     @property

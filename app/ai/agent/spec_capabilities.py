@@ -129,14 +129,19 @@ class CapabilityReader:
         hints = {name: parameter.hint for name, parameter in _parameters(type_).items()}
         named = dict(zip(hints, positional, strict=False))
         changed = {
-            name: text_or_template(value, self.deps_type, self.deps_schema)
+            name: self._with_template(value)
             for name, value in {**named, **keywords}.items()
-            if isinstance(value, str) and _takes_template(hints.get(name))
+            if _takes_template(hints.get(name))
         }
         return (
             [changed.get(name, value) for name, value in named.items()] + list(positional[len(named) :]),
             {name: changed.get(name, value) for name, value in keywords.items()},
         )
+
+    def _with_template(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self._with_template(item) for item in cast("list[Any]", value)]
+        return text_or_template(value, self.deps_type, self.deps_schema) if isinstance(value, str) else value
 
 
 @dataclass

@@ -14,6 +14,14 @@ from app.ai.callbacks import resolve
 from app.ai.capabilities.combined import CombinedCapability, as_capability
 from app.ai.capabilities.hooked import with_hooks
 from app.ai.capabilities.lifecycle import TOOL_EXECUTE_HOOKS
+from app.ai.capabilities.on_demand import (
+    by_id,
+    instructions_of,
+    model_settings_of,
+    native_tools_of,
+    toolset_of,
+    with_loader,
+)
 from app.ai.capabilities.tool_search import ToolSearch
 from app.ai.capture import take_captured_messages
 from app.ai.checks import DICT_OR_FUNCTION, expect
@@ -180,11 +188,12 @@ async def _settle_capabilities(agent: Agent[Any, Any], run: RunState, options: R
     if configured.capabilities:
         deps.capability = await configured.for_run(build_run_context(run))
     added = deps.capability.capabilities
+    deps.capabilities = by_id(added)
     if "instructions" not in overrides:
-        deps.instructions = _instructions(agent, options, overrides, [item.get_instructions() for item in added])
+        deps.instructions = _instructions(agent, options, overrides, list(map(instructions_of, added)))
     if "native_tools" not in overrides:
-        deps.native_tools = [*agent.native_tools, *(tool for item in added for tool in item.get_native_tools())]
-    deps.model_settings = _settings_layers(agent, options, overrides, [item.get_model_settings() for item in added])
+        deps.native_tools = [*agent.native_tools, *(tool for item in added for tool in native_tools_of(item))]
+    deps.model_settings = _settings_layers(agent, options, overrides, list(map(model_settings_of, added)))
 
 
 def _model(
@@ -268,7 +277,7 @@ async def _run_toolset(agent: Agent[Any, Any], run: RunState, options: RunOption
     own = [toolset for toolset in agent.toolsets if not any(toolset is other for other in gone)]
     combined: AbstractToolset[Any] = CombinedToolset([*own, *extra])
     searchable = _with_search(capability.get_wrapper_toolset(combined), run)
-    toolset = await searchable.for_run(build_run_context(run))
+    toolset = await with_loader(searchable, run.deps.capabilities).for_run(build_run_context(run))
     if capability.overrides(*TOOL_EXECUTE_HOOKS):
         toolset = with_hooks(toolset, capability, recorded=steps.records)
     toolset = steps.wrap_toolset(toolset)
@@ -295,5 +304,4 @@ def _added_toolsets(agent: Agent[Any, Any], run: RunState) -> list[AbstractTools
     """The toolsets of capabilities that are not known before the run."""
     known = agent.root_capability.capabilities
     fresh = [item for item in run.deps.capability.capabilities if not any(item is other for other in known)]
-    added = [item.get_toolset() for item in fresh]
-    return [as_toolset(toolset) for toolset in added if toolset is not None]
+    return [toolset for toolset in map(toolset_of, fresh) if toolset is not None]

@@ -17,6 +17,7 @@ from app.ai.capabilities.abstract import (
     WrapToolExecuteHandler,
     WrapToolValidateHandler,
 )
+from app.ai.capabilities.bundle import Capability
 from app.ai.capabilities.combined import CombinedCapability, DynamicCapability
 from app.ai.capabilities.hooks import Hooks, HookTimeoutError
 from app.ai.capabilities.instrumentation import Instrumentation
@@ -65,6 +66,7 @@ __all__ = (
     "AgentNode",
     "BuiltinOrLocalTool",
     "BuiltinTool",
+    "Capability",
     "CapabilityFunc",
     "CapabilityOrdering",
     "CapabilityPosition",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 
 from pydantic import ValidationError
@@ -10,6 +11,7 @@ from pydantic import ValidationError
 from app.ai.exceptions import ModelRetry
 from app.ai.models.request_context import ModelRequestContext
 from app.ai.run_context import AgentDepsT, RunContext
+from app.ai.template import TemplateStr
 
 if TYPE_CHECKING:
     from app.ai.capabilities.ordering import CapabilityOrdering
@@ -47,6 +49,8 @@ WrapOutputValidateHandler: TypeAlias = Callable[[RawOutput], Awaitable[Any]]
 WrapOutputProcessHandler: TypeAlias = Callable[[Any], Awaitable[Any]]
 
 
+# Without equality by fields: a subclass that is no dataclass has more to compare than these.
+@dataclass(eq=False)
 class AbstractCapability(Generic[AgentDepsT]):
     """Something that can be given to an agent: instructions, settings, tools, and hooks. Override what you need.
 
@@ -58,6 +62,20 @@ class AbstractCapability(Generic[AgentDepsT]):
     In a durable run, hooks of model requests and of function tools are part of the recorded step; all others run
     again when a run is recovered, so they may depend on nothing but what they are given.
     """
+
+    _: KW_ONLY
+    id: str | None = field(default=None, repr=False)
+    """What the model and `RunContext.capabilities` call it by."""
+    description: TemplateStr[AgentDepsT] | str | None = field(default=None, repr=False)
+    """What it is for, in words for the model."""
+    defer_loading: bool = field(default=False, repr=False)
+    """Whether the model has to load it before it has its instructions, tools and settings."""
+
+    def __post_init__(self) -> None:
+        # A subclass may say them once for all its instances, as plain attributes of the class.
+        for name in ("id", "description", "defer_loading"):
+            if not vars(self).get(name) and getattr(type(self), name):
+                vars(self).pop(name, None)
 
     @classmethod
     def get_serialization_name(cls) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -75,29 +76,40 @@ class CombinedCapability(AbstractCapability[AgentDepsT]):
 
     async def for_run(self, ctx: RunContext[AgentDepsT]) -> CombinedCapability[AgentDepsT]:
         own = [await capability.for_run(ctx) for capability in self.capabilities]
-        unchanged = all(new is old for new, old in zip(own, self.capabilities, strict=True))
-        return self if unchanged else CombinedCapability(own)
+        if all(new is old for new, old in zip(own, self.capabilities, strict=True)):
+            return self
+        if any(isinstance(old, DynamicCapability) for old in self.capabilities):
+            return CombinedCapability(own)
+        # In the order that they have: what refers to another one knows it by its old self.
+        combined = copy(self)
+        combined.capabilities = _flat(own)
+        return combined
 
     def get_instructions(self) -> Any:
-        from app.ai.instructions import Instructions  # brings the messages of a run
+        from app.ai.capabilities.on_demand import instructions_of  # brings the messages of a run
+        from app.ai.instructions import Instructions
 
-        gathered = Instructions.of(*(capability.get_instructions() for capability in self.capabilities))
+        gathered = Instructions.of(*map(instructions_of, self.capabilities))
         return [*gathered.literals, *gathered.functions] or None
 
     def get_model_settings(self) -> Any:
+        from app.ai.capabilities.on_demand import model_settings_of
         from app.ai.run_state import merged_settings  # brings all parts of a run
 
-        layers = [layer for capability in self.capabilities if (layer := capability.get_model_settings()) is not None]
+        layers = [layer for layer in map(model_settings_of, self.capabilities) if layer is not None]
         return partial(merged_settings, layers) if layers else None
 
     def get_toolset(self) -> AbstractToolset[AgentDepsT] | None:
-        from app.ai.toolsets import CombinedToolset, as_toolset  # they know of runs
+        from app.ai.capabilities.on_demand import toolset_of
+        from app.ai.toolsets import CombinedToolset  # they know of runs
 
-        added = [toolset for capability in self.capabilities if (toolset := capability.get_toolset()) is not None]
-        return CombinedToolset([as_toolset(toolset) for toolset in added]) if added else None
+        added = [toolset for toolset in map(toolset_of, self.capabilities) if toolset is not None]
+        return CombinedToolset(added) if added else None
 
     def get_native_tools(self) -> Sequence[AgentNativeTool[AgentDepsT]]:
-        return [tool for capability in self.capabilities for tool in capability.get_native_tools()]
+        from app.ai.capabilities.on_demand import native_tools_of
+
+        return [tool for capability in self.capabilities for tool in native_tools_of(capability)]
 
     def get_wrapper_toolset(self, toolset: AbstractToolset[AgentDepsT]) -> AbstractToolset[AgentDepsT]:
         for capability in reversed(self.capabilities):

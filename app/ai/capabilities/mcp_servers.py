@@ -23,6 +23,7 @@ class MCPServers(AbstractCapability[AgentDepsT]):
     _toolset: AbstractToolset[AgentDepsT] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         from app.ai.mcp.config_file import server_of_entry  # brings the MCP client
 
         try:

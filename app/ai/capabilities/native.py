@@ -93,6 +93,7 @@ class NativeOrLocalTool(AbstractCapability[AgentDepsT]):
     """The options that the local tool knows nothing of: with one of them there is no local tool."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         name = type(self).__name__
         given: Any = self.native
         if isinstance(given, Mapping):
@@ -270,20 +271,21 @@ def _only_one_local(capability: NativeOrLocalTool[Any], fallback_model: Any) -> 
 
 @dataclass
 class MCP(NativeOrLocalTool[AgentDepsT]):
-    """Lets the model use an MCP server: by its provider, or over a connection of ours."""
+    """Lets the model use an MCP server: by its provider, or over a connection of ours.
+
+    `id` is the server's name in the conversation, made of the address if it is not given.
+    """
 
     url: str
     native: AgentNativeTool[AgentDepsT] | bool = field(default=True, kw_only=True)
     local: LocalTool = field(default=None, kw_only=True)
-    id: str | None = field(default=None, kw_only=True)
-    """The server's name in the conversation; made of the address if it is not given."""
     authorization_token: str | None = field(default=None, kw_only=True)
     headers: dict[str, str] | None = field(default=None, kw_only=True)
     allowed_tools: list[str] | None = field(default=None, kw_only=True)
-    description: str | None = field(default=None, kw_only=True)
 
     def _default_native(self) -> MCPServerTool:
         options: dict[str, Any] = {**self._options_of(MCPServerTool), "id": self.server_id}
+        options["description"] = None if self.description is None else str(self.description)
         return MCPServerTool(**options)
 
     @property

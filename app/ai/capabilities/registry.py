@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from app.ai.capabilities.abstract import AbstractCapability
+from app.ai.capabilities.bundle import Capability
 from app.ai.capabilities.instrumentation import Instrumentation
 from app.ai.capabilities.mcp_servers import MCPServers
 from app.ai.capabilities.native import MCP, ImageGeneration, NativeTool, WebFetch, WebSearch, XSearch
@@ -21,6 +22,7 @@ from app.ai.capabilities.tool_search import ToolSearch
 CAPABILITY_TYPES: Final[Mapping[str, type[AbstractCapability[Any]]]] = {
     type_.__name__: type_
     for type_ in (
+        Capability,
         ImageGeneration,
         IncludeToolReturnSchemas,
         Instrumentation,

@@ -28,6 +28,12 @@ class WrapperCapability(AbstractCapability[AgentDepsT]):
 
     wrapped: AbstractCapability[AgentDepsT]
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.id is None:
+            self.id, self.description = self.wrapped.id, self.wrapped.description
+            self.defer_loading = self.wrapped.defer_loading
+
     @classmethod
     def get_serialization_name(cls) -> str | None:
         return None if cls is WrapperCapability else cls.__name__
