@@ -30,7 +30,8 @@ async def call_user_function(function: Callable[..., Any], *args: Any, **kwargs:
     """Call a user's function: await it if it is async, otherwise run it in a thread."""
     if is_async(function):
         return await function(*args, **kwargs)
-    return await run_in_thread(function, *args, **kwargs)
+    # A lambda around an async function does not look async.
+    return await resolve(await run_in_thread(function, *args, **kwargs))
 
 
 async def resolve(value: Any) -> Any:

@@ -168,8 +168,8 @@ class ModelRequestNode(AgentNode[AgentDepsT, OutputDataT]):
         else:
             response, retry = await model_request(ctx.deps.capability, run_context, request, ask, prepared.answer)
             prepared.retry = retry and retry.message
-        # Before it is recorded, so that a record never holds two calls with one id.
-        return with_unique_call_ids(response)
+        # What is recorded of a call is found by its id, so a record must never hold two calls with one id.
+        return with_unique_call_ids(response) if ctx.deps.steps.records else response
 
     async def _request(
         self, ctx: RunState, run_context: RunContext[Any], read: ReadResponse | None, request: ModelRequestContext

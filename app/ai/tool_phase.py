@@ -104,9 +104,10 @@ class ToolPhase:
     # Output tools
 
     async def _answer_output_calls(self, calls: list[ToolCallPart]) -> None:
+        streamed = next((call for call in calls if self._gave_result(call)), None)
         for call in calls:
-            if self._gave_result(call):
-                # Its output was taken from a stream already.
+            if call is streamed:
+                # Its output was taken from the stream already.
                 await self.emit(event := OutputToolCallEvent(call, args_valid=True))
                 part = ToolReturnPart(call.tool_name, FINAL_RESULT_PROCESSED, call.tool_call_id)
             elif self.final_result is not None and self.end_strategy != "exhaustive":

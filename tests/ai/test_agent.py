@@ -517,7 +517,7 @@ async def test_old_options_still_work_and_name_their_newer_forms():
 def test_what_an_agent_cannot_be_is_refused_at_once():
     with pytest.raises(UserError, match="has no option 'usage_limits'"):
         Agent("test", usage_limits=None)  # type: ignore[call-arg]
-    with pytest.raises(UserError, match="Unknown end_strategy 'late'"):
+    with pytest.raises(UserError, match="`end_strategy` is one of 'early', 'graceful', 'exhaustive', not 'late'"):
         Agent("test", end_strategy="late")  # type: ignore[arg-type]
     agent = Agent("test")
     with pytest.raises(UserError, match="has no option 'usage_limits'"), agent.override(usage_limits=None):  # type: ignore[call-arg]
@@ -529,8 +529,17 @@ def test_what_an_agent_cannot_be_is_refused_at_once():
 @pytest.mark.parametrize(
     "options",
     [
+        {"tools": 5},
+        {"tools": [5]},
+        {"tools": "search"},
+        {"toolsets": 5},
         {"toolsets": [5]},
+        {"capabilities": 5},
         {"capabilities": [5]},
+        {"system_prompt": 5},
+        {"system_prompt": [5]},
+        {"deps_type": 5},
+        {"name": 5},
         {"output_type": 5},
         {"output_type": ["str"]},
         {"instructions": [5]},
@@ -539,6 +548,7 @@ def test_what_an_agent_cannot_be_is_refused_at_once():
         {"model_settings": 5},
         {"metadata": 5},
         {"tool_timeout": -1},
+        {"tool_timeout": "long"},
         {"max_concurrency": "many"},
     ],
     ids=str,
@@ -551,7 +561,15 @@ def test_an_option_that_does_not_fit_is_named(options: dict[str, Any]):
 @pytest.mark.parametrize(
     "options",
     [
+        {"user_prompt": 5},
+        {"user_prompt": b"go"},
+        {"user_prompt": {"text": "go"}},
+        {"user_prompt": ["go", None]},
+        {"conversation_id": 5},
+        {"message_history": 5},
+        {"toolsets": 5},
         {"toolsets": [5]},
+        {"capabilities": 5},
         {"capabilities": [5]},
         {"output_type": 5},
         {"instructions": 5},
@@ -565,8 +583,9 @@ def test_an_option_that_does_not_fit_is_named(options: dict[str, Any]):
     ids=str,
 )
 async def test_an_option_of_a_run_that_does_not_fit_is_named(options: dict[str, Any]):
+    others = {name: given for name, given in options.items() if name != "user_prompt"}
     with pytest.raises(UserError, match=f"`{next(iter(options))}` takes"):
-        await Agent("test").run("go", **options)
+        await Agent("test").run(options.get("user_prompt", "go"), **others)
 
 
 def test_tool_calls_can_be_made_one_after_another_by_the_old_name():

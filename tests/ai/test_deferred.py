@@ -87,7 +87,7 @@ async def test_every_way_of_deferring_ends_the_run_with_requests():
         [
             call("delete", {"path": "a"}),
             call("read"),
-            call("ask_customer", "anything"),
+            call("ask_customer", {"anything": 1}),
             call("later"),
             call("careful", {"path": "b"}),
         ]
@@ -104,6 +104,13 @@ async def test_every_way_of_deferring_ends_the_run_with_requests():
 
 async def test_invalid_arguments_of_a_deferred_call_are_sent_back_at_once():
     agent, script = agent_with(call("delete", {}), "done")
+    assert (await agent.run("go")).output == "done"
+    assert [part.part_kind for part in script.last_request.parts] == ["retry-prompt"]
+
+
+@pytest.mark.parametrize("args", ['{"name": ', "[1]", "anything"])
+async def test_arguments_that_are_no_json_object_never_leave_the_run(args: str):
+    agent, script = agent_with(call("ask_customer", args), "done")
     assert (await agent.run("go")).output == "done"
     assert [part.part_kind for part in script.last_request.parts] == ["retry-prompt"]
 

@@ -46,6 +46,8 @@ from app.ai import (
 )
 from app.ai.models.test import TestModel
 from app.ai.profiles import ModelProfile
+from app.ai.steps import Steps, use_steps
+from app.ai.texts import FINAL_RESULT_PROCESSED, OUTPUT_TOOL_NOT_USED
 from tests.ai.scripted import call, scripted
 
 FINAL = "Final result processed."
@@ -503,13 +505,27 @@ async def test_stop_iteration_of_a_sync_tool_fails_the_run_instead_of_hanging_it
         await Agent(model, tools=[exhausted]).run("go")
 
 
-async def test_calls_with_one_id_get_ids_of_their_own():
-    model, script = scripted([call("noop", id="x"), call("noop", id="x"), call("noop", id="x-2")], "done")
-    result = await Agent(model, tools=[noop]).run("go")
-    response = result.all_messages()[1]
-    assert isinstance(response, ModelResponse)
-    assert [part.tool_call_id for part in response.tool_calls] == ["x", "x-2", "x-2-2"]
-    assert list(contents(script.last_request)) == ["x", "x-2", "x-2-2"]
+class Recording(Steps):
+    records = True
+
+
+@pytest.mark.parametrize(
+    ("steps", "ids"), [(Steps(), ["x", "x", "x-2"]), (Recording(), ["x", "x-2", "x-2-2"])], ids=["plain", "recorded"]
+)
+async def test_calls_with_one_id_are_all_made_and_told_apart_where_they_are_recorded(steps: Steps, ids: list[str]):
+    model, _ = scripted([call("noop", id="x"), call("noop", id="x"), call("noop", id="x-2")], "done")
+    with use_steps(steps):
+        result = await Agent(model, tools=[noop]).run("go")
+    _, response, answers, _ = result.all_messages()
+    assert [part.tool_call_id for part in response.parts if isinstance(part, ToolCallPart)] == ids
+    assert [part.tool_call_id for part in answers.parts if isinstance(part, ToolReturnPart)] == ids
+
+
+async def test_of_two_output_calls_with_one_id_the_first_wins():
+    model, _ = scripted([call("final_result", {"response": number}, id="x") for number in (1, 2)])
+    result = await Agent(model, output_type=int).run("go")
+    answers = [part.content for part in result.all_messages()[-1].parts if isinstance(part, ToolReturnPart)]
+    assert (result.output, answers) == (1, [FINAL_RESULT_PROCESSED, OUTPUT_TOOL_NOT_USED])
 
 
 # Limits

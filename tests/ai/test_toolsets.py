@@ -291,6 +291,28 @@ async def test_a_dynamic_toolset_that_cannot_open_is_not_closed():
     assert bad.log == []
 
 
+async def test_a_chosen_toolset_learns_of_the_run_and_of_each_step():
+    steps: list[int] = []
+
+    def choose(ctx: RunContext[Any]) -> AbstractToolset[Any]:
+        steps.append(ctx.run_step)
+        return weather()
+
+    model, _ = scripted(call("temperature", {"city": "Rome"}), "done")
+    outer = DynamicToolset[Any](lambda ctx: DynamicToolset[Any](choose), per_run_step=False)
+    await Agent(model, toolsets=[outer]).run("go")
+    assert steps == [1, 2]
+
+
+async def test_a_function_that_only_passes_on_an_async_one_may_choose_too():
+    async def choose(ctx: RunContext[Any]) -> AbstractToolset[Any]:
+        return weather()
+
+    model, script = scripted("done")
+    await Agent(model, toolsets=[lambda ctx: choose(ctx)]).run("go")
+    assert [tool.name for tool in script.infos[0].function_tools] == ["forecast", "temperature"]
+
+
 async def test_a_dynamic_toolset_must_choose_a_toolset():
     with pytest.raises(UserError, match="the function must return a toolset or None"):
         await Agent(TestModel(), toolsets=[lambda ctx: "weather"]).run("go")  # type: ignore[list-item,return-value]

@@ -30,8 +30,8 @@ from app.ai.agent.run_spec import overrides_with_spec
 from app.ai.agent.spec import AgentSpec, SpecFormat, SpecOptions
 from app.ai.agent.start import start_run
 from app.ai.capabilities import AgentCapability, CombinedCapability, Instrumentation
-from app.ai.capabilities.combined import as_capability
-from app.ai.checks import DICT_OR_FUNCTION, expect
+from app.ai.capabilities.combined import as_capabilities
+from app.ai.checks import DICT_OR_FUNCTION, TYPE_KINDS, each, expect, one_of, seconds
 from app.ai.concurrency import AnyConcurrencyLimit, normalize_to_limiter
 from app.ai.event_stream import EventStreamHandler
 from app.ai.exceptions import UserError
@@ -56,7 +56,7 @@ from app.ai.toolsets import (
     DynamicToolset,
     FunctionToolset,
     ToolsetFunc,
-    as_toolset,
+    as_toolsets,
 )
 from app.ai.usage import RunUsage
 
@@ -115,31 +115,30 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
         described to a model.
         """
         warn_of_old_options(old)
-        _check(end_strategy, tool_timeout, {"model_settings": model_settings, "metadata": metadata})
         self._model = model if model is None or defer_model_check else infer_model(model)
-        self._name = name
+        self._name = expect("name", name, "a text", str, none=True)
         self._description = description
-        self._deps_type = deps_type
+        self._deps_type = expect("deps_type", deps_type, "a type", *TYPE_KINDS, function=True, none=True)
         self._output_type = output_type
         self._event_stream_handler = event_stream_handler
-        self.model_settings = model_settings
-        self.end_strategy: EndStrategy = end_strategy
-        self.metadata = metadata
+        self.model_settings = expect("model_settings", model_settings, DICT_OR_FUNCTION, dict, function=True, none=True)
+        self.end_strategy: EndStrategy = one_of("end_strategy", end_strategy, get_args(EndStrategy))
+        self.metadata = expect("metadata", metadata, DICT_OR_FUNCTION, dict, function=True, none=True)
         self.validation_context = validation_context
-        self.tool_timeout = tool_timeout
+        self.tool_timeout = seconds("tool_timeout", tool_timeout)
         self.instrument = instrument
         self.concurrency_limiter = normalize_to_limiter(max_concurrency, name=name)
         self.tool_retries, self.output_retries = agent_budgets(with_old_retries(retries, old))
         self.output_schema: OutputSchema[OutputDataT] = output_schema(output_type)
         self.output_validators: list[OutputValidatorFunc[Any]] = []
         self.own_instructions = Instructions.of(instructions)
-        self.system_prompts = (system_prompt,) if isinstance(system_prompt, str) else tuple(system_prompt)
+        self.system_prompts = _texts("system_prompt", system_prompt)
         self.system_prompt_functions: list[Callable[..., Any]] = []
         self.dynamic_prompt_functions: dict[str, Callable[..., Any]] = {}
         self.function_toolset = self.make_function_toolset(tools)
-        self._capabilities = AgentCapabilities(list(map(as_capability, with_old_capabilities(capabilities, old))))
+        self._capabilities = AgentCapabilities(with_old_capabilities(as_capabilities(capabilities), old))
         self.native_tools: list[AgentNativeTool[Any]] = list(old.get("builtin_tools", ()))
-        self._user_toolsets = [as_toolset(toolset) for toolset in (*(toolsets or ()), *old.get("mcp_servers", ()))]
+        self._user_toolsets = [*as_toolsets(toolsets), *as_toolsets(old.get("mcp_servers"))]
         self._overrides: ContextVar[OverrideOptions[Any]] = ContextVar("agent_overrides")
         # Connections belong to an event loop, and an agent defined in a module may serve several.
         self._opened: WeakKeyDictionary[AbstractEventLoop, _Opened] = WeakKeyDictionary()
@@ -438,7 +437,8 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
         return None
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(model={self.model!r}, name={self.name!r})"
+        shown = ("model", "name", "end_strategy", "model_settings", "output_type", "instrument")
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
     def _register_tool(self, func: Any, takes_ctx: bool, options: ToolOptions) -> Any:
         def register(function: Any) -> Any:
@@ -448,10 +448,6 @@ class Agent(AbstractAgent[AgentDepsT, OutputDataT]):
         return register if func is None else register(func)
 
 
-def _check(end_strategy: str, tool_timeout: float | None, dicts_or_functions: dict[str, Any]) -> None:
-    if end_strategy not in get_args(EndStrategy):
-        raise UserError(f"Unknown end_strategy {end_strategy!r}; it is one of {get_args(EndStrategy)}")
-    if tool_timeout is not None and tool_timeout <= 0:
-        raise UserError(f"`tool_timeout` takes seconds above 0, not {tool_timeout!r}")
-    for option, given in dicts_or_functions.items():
-        expect(option, given, DICT_OR_FUNCTION, dict, function=True, none=True)
+def _texts(option: str, given: str | Sequence[str]) -> tuple[str, ...]:
+    texts = [given] if isinstance(given, str) else each(option, given, "texts")
+    return tuple(expect(option, text, "texts", str) for text in texts)

@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from app.ai.agent.budgets import output_budget_of_run
 from app.ai.agent.options import AgentRetries, OverrideOptions
-from app.ai.capabilities import AgentCapability, HistoryProcessor, PrepareOutputTools, PrepareTools, ProcessHistory
+from app.ai.capabilities import AbstractCapability, HistoryProcessor, PrepareOutputTools, PrepareTools, ProcessHistory
 from app.ai.exceptions import UserError
 from app.ai.native_tools import AgentNativeTool
 from app.ai.tools import ToolsPrepareFunc
@@ -59,10 +59,10 @@ def with_old_retries(retries: int | AgentRetries | None, options: OldAgentOption
 
 
 def with_old_capabilities(
-    capabilities: Sequence[AgentCapability[Any]] | None, options: OldAgentOptions
-) -> list[AgentCapability[Any]]:
+    capabilities: Sequence[AbstractCapability[Any]], options: OldAgentOptions
+) -> list[AbstractCapability[Any]]:
     """The capabilities, and after them what the old options say as capabilities."""
-    all_of_them: list[AgentCapability[Any]] = [*(capabilities or ())]
+    all_of_them = list(capabilities)
     all_of_them += [ProcessHistory(processor) for processor in options.get("history_processors") or ()]
     if prepare := options.get("prepare_tools"):
         all_of_them.append(PrepareTools(prepare))

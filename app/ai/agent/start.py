@@ -11,7 +11,7 @@ from app.ai.agent.budgets import output_budget_of_run
 from app.ai.agent.options import OverrideOptions, RunOptions
 from app.ai.agent.run_spec import run_options_with_spec
 from app.ai.callbacks import resolve
-from app.ai.capabilities.combined import CombinedCapability, as_capability
+from app.ai.capabilities.combined import CombinedCapability, as_capabilities
 from app.ai.capabilities.hooked import with_hooks
 from app.ai.capabilities.lifecycle import TOOL_EXECUTE_HOOKS
 from app.ai.capabilities.on_demand import (
@@ -24,14 +24,22 @@ from app.ai.capabilities.on_demand import (
 )
 from app.ai.capabilities.tool_search import ToolSearch
 from app.ai.capture import take_captured_messages
-from app.ai.checks import DICT_OR_FUNCTION, expect
+from app.ai.checks import DICT_OR_FUNCTION, each, expect
 from app.ai.concurrency import get_concurrency_context
 from app.ai.exceptions import UserError
 from app.ai.graph import GraphRunContext
 from app.ai.history import tidy_history
 from app.ai.ids import uuid7
 from app.ai.instructions import AgentInstructions, Instructions
-from app.ai.messages import ModelMessage, ModelRequest, ModelResponse, UserContent
+from app.ai.messages import (
+    MULTI_MODAL_CONTENT_TYPES,
+    CachePoint,
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    TextContent,
+    UserContent,
+)
 from app.ai.models import Model, infer_model
 from app.ai.native_tools import ToolSearchTool
 from app.ai.output import OutputSpec
@@ -44,7 +52,7 @@ from app.ai.run_state import AgentModelSettings, GraphAgentDeps, GraphAgentState
 from app.ai.settings import ToolChoice
 from app.ai.steps import Steps, current_steps
 from app.ai.tool_manager import ToolManager
-from app.ai.toolsets import AbstractToolset, CombinedToolset, PreparedToolset, as_toolset
+from app.ai.toolsets import AbstractToolset, CombinedToolset, PreparedToolset, as_toolset, as_toolsets
 from app.ai.usage import RunUsage, UsageLimits
 
 if TYPE_CHECKING:
@@ -66,7 +74,7 @@ async def start_run(
     options: RunOptions[Any],
 ) -> AsyncGenerator[AgentRun[Any, Any]]:
     """Start a run of `agent`, once it is its turn, and keep its toolsets open until the block ends."""
-    _check_options(options)
+    _check(user_prompt, options)
     options = run_options_with_spec(options, agent.deps_type)
     async with (
         get_concurrency_context(agent.concurrency_limiter, f"agent:{agent.name or 'agent'}"),
@@ -117,15 +125,22 @@ def _observed(run: AgentRun[Any, Any], settings: InstrumentationSettings | None)
     return run_span(run, settings)
 
 
-def _check_options(options: RunOptions[Any]) -> None:
+def _check(user_prompt: object, options: RunOptions[Any]) -> None:
     if unknown := sorted(options.keys() - RunOptions.__annotations__.keys()):
         raise TypeError(f"a run has no option {', '.join(map(repr, unknown))}")
     expect("usage_limits", options.get("usage_limits"), "UsageLimits", UsageLimits, none=True)
     expect("usage", options.get("usage"), "a RunUsage", RunUsage, none=True)
+    expect("conversation_id", options.get("conversation_id"), "a text", str, none=True)
+    for option in ("toolsets", "capabilities"):
+        each(option, options.get(option), option)
+    expect("user_prompt", user_prompt, "a text, or a list of texts and media", Sequence, none=True)
+    if not isinstance(user_prompt, str):
+        for item in each("user_prompt", user_prompt, "texts and media"):
+            expect("user_prompt", item, "texts and media", str, TextContent, CachePoint, *MULTI_MODAL_CONTENT_TYPES)
 
 
 def _state(steps: Steps, options: RunOptions[Any]) -> GraphAgentState:
-    history = list(options.get("message_history") or ())
+    history = each("message_history", options.get("message_history"), "messages")
     for message in history:
         expect("message_history", message, "messages", ModelRequest, ModelResponse)
     messages = take_captured_messages()
@@ -183,7 +198,7 @@ def _deps(
 async def _settle_capabilities(agent: Agent[Any, Any], run: RunState, options: RunOptions[Any]) -> None:
     """Let the capabilities of the run add their instructions and settings."""
     deps, overrides = run.deps, agent.overrides
-    extra = [as_capability(capability) for capability in options.get("capabilities") or ()]
+    extra = as_capabilities(options.get("capabilities"))
     configured = CombinedCapability[Any]([*agent.root_capability.capabilities, *extra])
     if configured.capabilities:
         deps.capability = await configured.for_run(build_run_context(run))
@@ -271,7 +286,7 @@ async def _metadata(agent: Agent[Any, Any], run: RunState, options: RunOptions[A
 
 async def _run_toolset(agent: Agent[Any, Any], run: RunState, options: RunOptions[Any]) -> AbstractToolset[Any]:
     steps, capability = run.deps.steps, run.deps.capability
-    given = [as_toolset(toolset) for toolset in options.get("toolsets") or ()]
+    given = as_toolsets(options.get("toolsets"))
     extra = [] if "toolsets" in agent.overrides else [*_added_toolsets(agent, run), *given]
     gone = agent.capabilities.toolsets_without(capability.capabilities)
     own = [toolset for toolset in agent.toolsets if not any(toolset is other for other in gone)]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from app.ai.callbacks import resolve
 from app.ai.capabilities.abstract import AbstractCapability, AgentCapability, CapabilityFunc
 from app.ai.capabilities.ordering import in_order
-from app.ai.checks import expect
+from app.ai.checks import each, expect
 from app.ai.deferred import DeferredToolRequests, DeferredToolResults
 from app.ai.run_context import AgentDepsT, RunContext
 
@@ -44,6 +44,11 @@ def as_capability(capability: AgentCapability[Any]) -> AbstractCapability[Any]:
         return cast("AbstractCapability[Any]", capability)
     expect("capabilities", capability, "capabilities and functions that choose one", function=True)
     return DynamicCapability(capability)
+
+
+def as_capabilities(capabilities: Sequence[AgentCapability[Any]] | None) -> list[AbstractCapability[Any]]:
+    """The capabilities that an agent or a run is given, if any."""
+    return [as_capability(capability) for capability in each("capabilities", capabilities, "capabilities")]
 
 
 @dataclass

@@ -1,8 +1,9 @@
 """Toolsets: collections of tools, and wrappers that change how a run sees them."""
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias, cast
 
-from app.ai.checks import expect
+from app.ai.checks import each, expect
 from app.ai.run_context import AgentDepsT
 from app.ai.tools import ToolSelector
 from app.ai.toolsets.abstract import AbstractToolset, SchemaValidatorProt, ToolsetTool
@@ -32,6 +33,11 @@ def as_toolset(toolset: AgentToolset[Any]) -> AbstractToolset[Any]:
     return DynamicToolset(toolset)
 
 
+def as_toolsets(toolsets: Sequence[AgentToolset[Any]] | None) -> list[AbstractToolset[Any]]:
+    """The toolsets that an agent or a run is given, if any."""
+    return [as_toolset(toolset) for toolset in each("toolsets", toolsets, "toolsets")]
+
+
 __all__ = (
     "AbstractToolset",
     "AgentToolset",
@@ -55,4 +61,5 @@ __all__ = (
     "ToolsetTool",
     "WrapperToolset",
     "as_toolset",
+    "as_toolsets",
 )

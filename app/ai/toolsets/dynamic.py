@@ -26,7 +26,8 @@ class DynamicToolset(AbstractToolset[AgentDepsT]):
         self._id = id
         self._asked = False
         self._chosen: AbstractToolset[AgentDepsT] | None = None
-        self._entered = False
+        self._entered: AbstractToolset[AgentDepsT] | None = None
+        self._of_step: AbstractToolset[AgentDepsT] | None = None
 
     @property
     def id(self) -> str | None:
@@ -40,24 +41,25 @@ class DynamicToolset(AbstractToolset[AgentDepsT]):
         if not self._asked or self.per_run_step:
             self._asked = True
             await self._change_to(await call_user_function(self.toolset_func, ctx), ctx)
+        self._of_step = await self._entered.for_run_step(ctx) if self._entered else None
         return self
 
     async def __aexit__(self, *args: Any) -> bool | None:
         return await self._leave(*args)
 
     async def get_instructions(self, ctx: RunContext[AgentDepsT]) -> ToolsetInstructions:
-        return await self._chosen.get_instructions(ctx) if self._chosen else None
+        return await self._of_step.get_instructions(ctx) if self._of_step else None
 
     async def get_tools(self, ctx: RunContext[AgentDepsT]) -> dict[str, ToolsetTool[AgentDepsT]]:
         if not self._asked:
             await self.for_run_step(ctx)
-        return await self._chosen.get_tools(ctx) if self._chosen else {}
+        return await self._of_step.get_tools(ctx) if self._of_step else {}
 
     async def call_tool(
         self, name: str, tool_args: dict[str, Any], ctx: RunContext[AgentDepsT], tool: ToolsetTool[AgentDepsT]
     ) -> Any:
-        assert self._chosen is not None, "a tool was called before its toolset was chosen"
-        return await self._chosen.call_tool(name, tool_args, ctx, tool)
+        assert self._of_step is not None, "a tool was called before its toolset was chosen"
+        return await self._of_step.call_tool(name, tool_args, ctx, tool)
 
     async def _change_to(self, toolset: AbstractToolset[AgentDepsT] | None, ctx: RunContext[AgentDepsT]) -> None:
         if toolset is self._chosen:
@@ -66,11 +68,10 @@ class DynamicToolset(AbstractToolset[AgentDepsT]):
         if toolset is not None:
             if not isinstance(toolset, AbstractToolset):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise UserError(f"{self.label} chose {toolset!r}; the function must return a toolset or None")
-            await toolset.__aenter__()
+            self._entered = await (await toolset.for_run(ctx)).__aenter__()
             self._chosen = toolset
-            self._entered = True
 
     async def _leave(self, *args: Any) -> bool | None:
-        chosen, entered = self._chosen, self._entered
-        self._chosen, self._entered = None, False
-        return await chosen.__aexit__(*args) if chosen is not None and entered else None
+        entered = self._entered
+        self._chosen = self._entered = self._of_step = None
+        return await entered.__aexit__(*args) if entered else None

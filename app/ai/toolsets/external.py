@@ -6,19 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from pydantic_core import SchemaValidator, core_schema
+
 from app.ai.run_context import AgentDepsT, RunContext
 from app.ai.tools import ToolDefinition
 from app.ai.toolsets.abstract import AbstractToolset, ToolsetTool
 
-
-class _Unchecked:
-    """Accepts any arguments: whoever answers the call knows what they mean, and the run does not."""
-
-    def validate_json(self, input: str | bytes | bytearray, /, **options: Any) -> Any:
-        return {}
-
-    def validate_python(self, input: Any, /, **options: Any) -> Any:
-        return input
+# Whoever answers the call knows what the arguments mean. The run only knows whether they are a JSON object at all.
+TOOL_SCHEMA_VALIDATOR = SchemaValidator(core_schema.dict_schema())
 
 
 class ExternalToolset(AbstractToolset[AgentDepsT]):
@@ -37,8 +32,8 @@ class ExternalToolset(AbstractToolset[AgentDepsT]):
             definition.name: ToolsetTool(
                 toolset=self,
                 tool_def=replace(definition, kind="external"),
-                max_retries=0,
-                args_validator=_Unchecked(),
+                max_retries=ctx.max_retries,
+                args_validator=TOOL_SCHEMA_VALIDATOR,
             )
             for definition in self.tool_defs
         }

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast, overload
 
 from typing_extensions import Unpack
 
+from app.ai.checks import each, expect
 from app.ai.exceptions import ModelRetry, UserError
 from app.ai.instructions import AgentInstructions, Instructions
 from app.ai.run_context import AgentDepsT, RunContext
@@ -57,11 +58,11 @@ class FunctionToolset(AbstractToolset[AgentDepsT]):
         self.max_retries = max_retries
         self.timeout = timeout
         self.tools = {}
-        for tool in tools:
+        for tool in each("tools", tools, "functions and Tool objects"):
             if isinstance(tool, Tool):
                 self.add_tool(cast("Tool[AgentDepsT]", tool))
             else:
-                self.add_function(tool)
+                self.add_function(expect("tools", tool, "functions and Tool objects", function=True))
 
     @property
     def id(self) -> str | None:
