@@ -114,7 +114,7 @@ async def test_a_run_needs_a_model():
 
 
 async def test_a_model_given_by_name_is_resolved_at_once_or_at_the_first_run():
-    with pytest.raises(UserError, match="Unknown provider 'nobody'"):
+    with pytest.raises(UserError, match="Unknown provider: nobody"):
         Agent("nobody:nothing")
     agent = Agent("test", defer_model_check=True)
     assert agent.model == "test"
