@@ -52,7 +52,7 @@ from app.ai.run_state import AgentModelSettings, GraphAgentDeps, GraphAgentState
 from app.ai.settings import ToolChoice
 from app.ai.steps import Steps, current_steps
 from app.ai.tool_manager import ToolManager
-from app.ai.toolsets import AbstractToolset, CombinedToolset, PreparedToolset, as_toolset, as_toolsets
+from app.ai.toolsets import AbstractToolset, CombinedToolset, PreparedToolset, as_toolsets
 from app.ai.usage import RunUsage, UsageLimits
 
 if TYPE_CHECKING:
