@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, TypeAlias, cast
+from typing import Annotated, Any, Final, Literal, TypeAlias, cast
 
 from pydantic import Discriminator, Tag
 
@@ -27,6 +27,9 @@ DEFERRED_NOT_ALLOWED = (
     "add it to `output_type`"
 )
 """Why a run fails that has nobody to answer such calls."""
+
+OUTCOME_UNKNOWN: Final = "outcome_unknown"
+"""What a call waits for, in its metadata, that was begun and of which nobody knows what came of it."""
 
 
 @dataclass(kw_only=True)

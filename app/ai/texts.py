@@ -18,6 +18,7 @@ OUTPUT_TOOL_FAILED = "Output tool not used - its function has failed."
 OUTPUT_TOOL_DESCRIPTION = "Give the final answer and end this run."
 TOOL_CALL_DENIED = "This tool call was denied."
 RETRY_INSTRUCTION = "Correct the problem and try again."
+TOOL_OUTCOME_UNKNOWN = "Nobody knows whether this tool call was carried out."
 INTERRUPTED_TOOL_CALL = "This tool call was not finished: the run was interrupted."
 
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, cast
 
-from app.ai.deferred import ToolDenied
+from app.ai.deferred import OUTCOME_UNKNOWN, ToolDenied
 from app.ai.exceptions import IncompleteToolCall, ModelRetry, UnexpectedModelBehavior, UserError
 from app.ai.messages import ModelResponse, RetryPromptPart, ToolCallPart, ToolReturn, ToolReturnPart, UserContent
+from app.ai.texts import TOOL_NOT_EXECUTED, TOOL_OUTCOME_UNKNOWN
 from app.ai.tool_manager import retry_error
 
 
@@ -26,6 +27,11 @@ class Deferred:
 
     kind: Literal["external", "unapproved"]
     metadata: dict[str, Any] | None
+
+    @property
+    def was_lost(self) -> bool:
+        """Whether the call was begun, and nobody knows what came of it."""
+        return (self.metadata or {}).get("waiting_for") == OUTCOME_UNKNOWN
 
 
 ToolOutcome: TypeAlias = Answered | Deferred
@@ -56,6 +62,20 @@ def answer_of(call: ToolCallPart, value: Any) -> Answered:
 def _returned(call: ToolCallPart, value: Any, metadata: Any = None) -> ToolReturnPart:
     part = ToolReturnPart(call.tool_name, value, call.tool_call_id, tool_kind=call.tool_kind, metadata=metadata)
     return ToolReturnPart.narrow_type(part)
+
+
+def answer_of_unused(call: ToolCallPart, deferral: Deferred) -> Answered:
+    """The answer to a call that was deferred although the run has its result already."""
+    if deferral.was_lost:
+        part = ToolReturnPart(call.tool_name, TOOL_OUTCOME_UNKNOWN, call.tool_call_id, outcome="failed")
+    else:
+        part = not_executed(call)
+    return Answered(part)
+
+
+def not_executed(call: ToolCallPart) -> ToolReturnPart:
+    """The answer to a call that is not made because the run has its result already."""
+    return ToolReturnPart(call.tool_name, TOOL_NOT_EXECUTED, call.tool_call_id)
 
 
 def budget_exceeded(message: str, response: ModelResponse) -> UnexpectedModelBehavior:

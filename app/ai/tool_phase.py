@@ -39,12 +39,19 @@ from app.ai.texts import (
     OUTPUT_TOOL_FAILED,
     OUTPUT_TOOL_INVALID,
     OUTPUT_TOOL_NOT_USED,
-    TOOL_NOT_EXECUTED,
     output_retries_exceeded,
     tool_retries_exceeded,
 )
 from app.ai.tool_manager import ToolManager, ValidatedCall, retry_error
-from app.ai.tool_outcomes import Answered, Deferred, ToolOutcome, answer_of, budget_exceeded
+from app.ai.tool_outcomes import (
+    Answered,
+    Deferred,
+    ToolOutcome,
+    answer_of,
+    answer_of_unused,
+    budget_exceeded,
+    not_executed,
+)
 from app.ai.usage import RunUsage, UsageLimits
 
 EndStrategy: TypeAlias = Literal["early", "graceful", "exhaustive"]
@@ -163,7 +170,7 @@ class ToolPhase:
         await self._run_batch({index: call for index, call in enumerate(validated)}, {})
 
     def _skip(self, calls: list[ToolCallPart]) -> None:
-        self._parts += [_not_executed(call) for call in calls]
+        self._parts += [not_executed(call) for call in calls]
 
     async def _run_batch(self, calls: Mapping[int, ValidatedCall], answered: Mapping[int, Answered]) -> None:
         """Make the calls; `answered` are calls of the same batch that need no more. Keys give the order of parts."""
@@ -209,7 +216,7 @@ class ToolPhase:
 
         async def report(index: int, outcome: ToolOutcome) -> None:
             if isinstance(outcome, Deferred) and self.final_result is not None and not self._ends_deferred:
-                outcome = Answered(_not_executed(calls[index].call))
+                outcome = answer_of_unused(calls[index].call, outcome)
             outcomes[index] = outcome
             if isinstance(outcome, Answered):
                 await self.emit(FunctionToolResultEvent(outcome.part, content=outcome.content))
@@ -315,7 +322,3 @@ class ToolPhase:
 
 async def _as_body(outcome: ToolOutcome) -> ToolOutcome:
     return outcome
-
-
-def _not_executed(call: ToolCallPart) -> ToolReturnPart:
-    return ToolReturnPart(call.tool_name, TOOL_NOT_EXECUTED, call.tool_call_id)

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 from pydantic import TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.ai.deferred import OUTCOME_UNKNOWN
 from app.ai.exceptions import ApprovalRequired, CallDeferred, ModelRetry
 from app.ai.instrumentation.marks import mark_step
 from app.ai.mcp import MCPCallLost, MCPServer, MCPServerUnavailable, on_progress
@@ -104,7 +105,7 @@ class DurableToolset(WrapperToolset[Any]):
             envelope = await self.steps.journal.perform(plan, call)
         except OutcomeUnknown:
             # The key is what a person needs to find out what became of the call.
-            raise CallDeferred(metadata={"waiting_for": "outcome_unknown", "idempotency_key": key}) from None
+            raise CallDeferred(metadata={"waiting_for": OUTCOME_UNKNOWN, "idempotency_key": key}) from None
         mark_step(plan.step, envelope["attempt"], replayed=not performed)
         self._recorded(envelope)
         ctx.usage.incr(envelopes.sampled_usage(envelope))

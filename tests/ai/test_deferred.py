@@ -271,7 +271,7 @@ class UnknownOutcome(WrapperToolset[Any]):
 
     async def call_tool(self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: Any) -> Any:
         if name == "read" and not ctx.tool_call_approved:
-            raise CallDeferred({"outcome_unknown": True})
+            raise CallDeferred({"waiting_for": "outcome_unknown"})
         return await super().call_tool(name, tool_args, ctx, tool)
 
 
@@ -291,7 +291,7 @@ async def test_a_call_with_unknown_outcome_waits_while_its_siblings_finish():
     with use_steps(CrashedSteps()):
         result = await agent.run("go")
     assert result.output == DeferredToolRequests(  # type: ignore[comparison-overlap]
-        calls=[ToolCallPart("read", None, "read")], metadata={"read": {"outcome_unknown": True}}
+        calls=[ToolCallPart("read", None, "read")], metadata={"read": {"waiting_for": "outcome_unknown"}}
     )
     assert answers_of(result.all_messages()[-1]) == [("success", "wrote a"), ("success", "wrote b")]
     history = ModelMessagesTypeAdapter.validate_json(result.all_messages_json())
@@ -303,6 +303,22 @@ async def test_a_call_with_unknown_outcome_waits_while_its_siblings_finish():
         resumed = await agent.run(message_history=history, deferred_tool_results=results)
         assert resumed.output == "done"
     assert answers_of(script.last_request)[-1] == ("success", "read")
+
+
+async def test_a_call_with_unknown_outcome_beside_the_final_result_is_not_said_to_be_undone():
+    def write(text: str) -> str:
+        raise CallDeferred
+
+    model, _ = scripted([call("final_result", {"response": 1}), call("read"), call("write", {"text": "a"})])
+    agent = Agent(model, output_type=int, tools=[write, read], end_strategy="graceful")
+    with use_steps(CrashedSteps()):
+        result = await agent.run("go")
+    assert result.output == 1
+    assert answers_of(result.all_messages()[-1]) == [
+        ("success", "Final result processed."),
+        ("failed", "Nobody knows whether this tool call was carried out."),
+        ("success", "Tool not executed - a final result was already processed."),
+    ]
 
 
 async def test_a_prompt_is_part_of_the_history_while_a_run_waits():

@@ -19,6 +19,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from app.ai.deferred import OUTCOME_UNKNOWN
 from app.ai.exceptions import CallDeferred, ModelRetry
 from app.ai.mcp.errors import MCPCallLost
 from app.ai.mcp.questions import INPUT, Answered, CallState, Question, question_of
@@ -168,7 +169,7 @@ class Exchange:
         if self.host.repeatable:
             raise CallDeferred(self._metadata(INPUT, state))
         # The server went on as if the question was dismissed; whether it may start again is for a person to say.
-        raise CallDeferred({**self._metadata("outcome_unknown", state), "said": said})
+        raise CallDeferred({**self._metadata(OUTCOME_UNKNOWN, state), "said": said})
 
     # What servers ask while a call is open
 
