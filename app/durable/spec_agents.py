@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.ai import Agent
 from app.db import agents
 from app.durable.failures import RunError
+from app.durable.outputs import checked_dict
 
 
 class SpecAgents:
@@ -25,5 +26,11 @@ class SpecAgents:
                 row = await agents.find_version(connection, name, version)
             if row is None:
                 raise RunError("UnknownAgent", f"There is no version {version} of the agent {name!r}.")
-            self._read[name, version] = Agent.from_spec(row["spec"], name=name, defer_model_check=True)
+            self._read[name, version] = _agent_of(row["spec"], name)
         return self._read[name, version]
+
+
+def _agent_of(spec: dict[str, Any], name: str) -> Agent[Any, Any]:
+    schema: dict[str, Any] | None = spec.get("output_schema")
+    output_type: Any = str if schema is None else checked_dict(schema)
+    return Agent.from_spec(spec, name=name, defer_model_check=True, output_type=output_type)

@@ -21,7 +21,6 @@ from app.ai import Agent
 from app.ai.callbacks import call_user_function
 from app.ai.mcp import opened_on_demand
 from app.ai.messages import ModelRequest
-from app.ai.output import StructuredDict
 from app.ai.retries import use_cooldowns
 from app.ai.run import AgentRunResult
 from app.ai.steps import use_steps
@@ -34,6 +33,7 @@ from app.durable.decisions import decide
 from app.durable.failures import Departure, RunError
 from app.durable.inputs import RunInput
 from app.durable.journal import Instruments, Journal
+from app.durable.outputs import checked_dict
 from app.durable.pauses import SharedCooldowns
 from app.durable.serializer import to_json
 from app.durable.spec_agents import SpecAgents
@@ -82,7 +82,7 @@ class RunExecutor:
             "usage": usage,
             "event_stream_handler": follow_model,
             "deps": await self._deps(run),
-            "output_type": None if run.output_schema is None else StructuredDict(run.output_schema),
+            "output_type": None if run.output_schema is None else checked_dict(run.output_schema),
         }
         earlier = await history.load(self.instruments.engine, run.history)
         result = await agent.run(run.prompt, message_history=earlier, **settings)

@@ -112,6 +112,9 @@ def test_runs_get_their_deps_and_output_type_also_after_a_crash(
         assert answer["output"] == {"city": "a"}
         messages = http.get(f"/api/runs/{answer['run_id']}/messages").text
         assert "For Ann." in messages
+        other = {**CITY, "properties": {"city": {"type": "string", "pattern": "^Z"}}}
+        missed = ask(http, deps={"name": "Ann"}, output_schema=other).json()
+        assert (missed["status"], missed["error"]["type"]) == ("failed", "UnexpectedModelBehavior")
     for table in ("dbos.workflow_input", "dbos.operation_outputs", "dbos.workflow_output", "holdfast.run_events"):
         query = f"select 1 from {table} found where found::text like %s"
         assert database.execute(query.encode(), [f"%{SECRET}%"]).fetchone() is None, table
