@@ -130,7 +130,12 @@ class ToolRetryError(Exception):
         super().__init__(tool_retry)
 
     def __str__(self) -> str:
-        return self.tool_retry.model_response()
+        content = self.tool_retry.content
+        if isinstance(content, str):
+            return content
+        errors = [f"{'.'.join(map(str, error['loc']))}\n  {error['msg']}" for error in content]
+        count = f"{len(errors)} validation error{'s' if len(errors) != 1 else ''}"
+        return "\n".join([f"{count} for {self.tool_retry.tool_name or 'the output'}", *errors])
 
 
 class SkipModelRequest(Exception):

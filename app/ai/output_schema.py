@@ -143,7 +143,7 @@ class OutputSchema(Generic[OutputDataT]):
 
     def text_processor(self, profile: ModelProfile) -> TextProcessor | None:
         """What makes an output of a response's text, given what `auto` means for the model."""
-        return self.json if self.mode_for(profile) in ("native", "prompted") else self.text
+        return self.json if self.mode in ("auto", "native", "prompted") else self.text
 
     def mode_for(self, profile: ModelProfile) -> OutputMode:
         """How a model gives the output."""

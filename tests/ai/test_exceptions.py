@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -55,8 +56,12 @@ def test_unexpected_behavior_shows_the_body_readably():
     assert str(exceptions.UnexpectedModelBehavior("odd")) == "odd"
 
 
-def test_a_retry_signal_reads_as_what_the_model_will_see():
-    assert str(exceptions.ToolRetryError(RETRY)) == RETRY.model_response()
+def test_a_retry_signal_reads_as_what_is_wrong():
+    assert str(exceptions.ToolRetryError(RETRY)) == RETRY.content
+    wrong: list[Any] = [{"type": "missing", "loc": ("a", 0), "msg": "Field required", "input": {}}]
+    assert str(exceptions.ToolRetryError(RetryPromptPart(wrong, tool_name="t"))) == (
+        "1 validation error for t\na.0\n  Field required"
+    )
 
 
 def test_the_tree_of_exceptions_is_the_drawn_one():

@@ -134,9 +134,17 @@ async def test_thinking_alone_is_answered_by_a_prompt_that_names_what_can_be_don
 
 async def test_text_where_a_tool_is_needed_is_sent_back():
     model, script = scripted("four", call("final_result", {"number": 4}))
-    assert (await Agent(model, output_type=Answer).run("go")).output == Answer(number=4)
+    assert (await Agent(model, output_type=ToolOutput(Answer)).run("go")).output == Answer(number=4)
     part = only_part(script.requests[1][-1])
     assert isinstance(part, RetryPromptPart) and part.content == "Please include your response in a tool call."
+
+
+async def test_text_is_read_as_json_unless_an_output_tool_is_demanded():
+    model, script = scripted("four", '{"number": 4}')
+    assert (await Agent(model, output_type=Answer).run("go")).output == Answer(number=4)
+    part = only_part(script.requests[1][-1])
+    assert isinstance(part, RetryPromptPart) and not isinstance(part.content, str)
+    assert (part.tool_name, part.content[0]["type"]) == (None, "json_invalid")
 
 
 async def test_output_retries_are_counted_over_the_run():

@@ -138,9 +138,22 @@ NAMES = {
     "app.ai.profiles": """
         DEFAULT_PROFILE InlineDefsJsonSchemaTransformer JsonSchemaTransformer ModelProfile ModelProfileSpec
     """,
-    "app.ai.profiles.anthropic": "AnthropicModelProfile anthropic_model_profile",
-    "app.ai.profiles.google": "GoogleModelProfile google_model_profile",
-    "app.ai.profiles.openai": "OpenAIModelProfile openai_model_profile",
+    "app.ai.profiles.amazon": "amazon_model_profile",
+    "app.ai.profiles.anthropic": "AnthropicJsonSchemaTransformer AnthropicModelProfile anthropic_model_profile",
+    "app.ai.profiles.cohere": "cohere_model_profile",
+    "app.ai.profiles.deepseek": "deepseek_model_profile",
+    "app.ai.profiles.google": "GoogleJsonSchemaTransformer GoogleModelProfile google_model_profile",
+    "app.ai.profiles.grok": "GrokModelProfile grok_model_profile",
+    "app.ai.profiles.groq": "GroqModelProfile groq_model_profile",
+    "app.ai.profiles.harmony": "harmony_model_profile",
+    "app.ai.profiles.meta": "meta_model_profile",
+    "app.ai.profiles.mistral": "mistral_model_profile",
+    "app.ai.profiles.moonshotai": "moonshotai_model_profile",
+    "app.ai.profiles.openai": """
+        OpenAIJsonSchemaTransformer OpenAIModelProfile OpenAISystemPromptRole openai_model_profile
+    """,
+    "app.ai.profiles.qwen": "qwen_model_profile",
+    "app.ai.profiles.zai": "zai_model_profile",
     "app.ai.providers": "Provider infer_provider infer_provider_class",
     "app.ai.providers.anthropic": "AnthropicProvider",
     "app.ai.providers.azure": "AzureProvider",

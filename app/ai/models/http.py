@@ -24,7 +24,7 @@ from app.ai.models.parameters import ModelRequestParameters
 from app.ai.models.streamed_response import StreamedResponse
 from app.ai.profiles import ModelProfileSpec
 from app.ai.providers import Provider, infer_provider
-from app.ai.providers.clients import TIMEOUT
+from app.ai.providers.clients import TIMEOUT, USER_AGENT
 from app.ai.retries import asked_pause, end_of_pause, send_with_retries
 from app.ai.settings import ModelSettings
 from app.ai.stamps import now_utc
@@ -191,7 +191,12 @@ class HTTPModel(Model):
         """Send a request; the answer is open until the block ends, so that leaving it early stops the model."""
         # Escaped, because half a surrogate pair in somebody's text has no UTF-8.
         content = json.dumps(question.body) if question.method == "POST" else None
-        headers = {**question.headers, **self._provider.headers, **settings.get("extra_headers", {})}
+        headers = {
+            "User-Agent": USER_AGENT,
+            **question.headers,
+            **self._provider.headers,
+            **settings.get("extra_headers", {}),
+        }
         seconds = settings.get("deadline", DEADLINE)
         deadline = asyncio.get_running_loop().time() + seconds
         timeout = self._timeout(settings, stream)

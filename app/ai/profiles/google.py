@@ -6,8 +6,27 @@ import re
 from dataclasses import dataclass
 
 from app.ai.profiles import ModelProfile
+from app.ai.profiles.json_schema import JsonSchema, JsonSchemaTransformer
 
-__all__ = "GoogleModelProfile", "google_model_profile"
+__all__ = "GoogleJsonSchemaTransformer", "GoogleModelProfile", "google_model_profile"
+
+_TYPES: dict[type, str] = {str: "string", bool: "boolean", int: "integer", float: "number"}
+
+
+class GoogleJsonSchemaTransformer(JsonSchemaTransformer):
+    """Says in Gemini's part of JSON schema what it has no words for: constants, formats of text."""
+
+    def transform(self, schema: JsonSchema) -> JsonSchema:
+        for name in ("$schema", "title", "discriminator", "examples", "exclusiveMinimum", "exclusiveMaximum"):
+            schema.pop(name, None)
+        if (constant := schema.pop("const", None)) is not None:
+            schema["enum"] = [constant]
+            if "type" not in schema and type(constant) in _TYPES:
+                schema["type"] = _TYPES[type(constant)]
+        if schema.get("type") == "string" and (form := schema.pop("format", None)):
+            told = schema.get("description")
+            schema["description"] = f"{told} (format: {form})" if told else f"Format: {form}"
+        return schema
 
 
 @dataclass(kw_only=True)
@@ -31,6 +50,7 @@ def google_model_profile(model_name: str) -> GoogleModelProfile:
     version = float(found[1]) if found else 99.0
     draws = "image" in model_name
     return GoogleModelProfile(
+        json_schema_transformer=GoogleJsonSchemaTransformer,
         supports_tools=not draws,
         supports_json_schema_output=not draws,
         supports_json_object_output=not draws,

@@ -8,6 +8,7 @@ import httpx
 
 from app.ai.exceptions import UserError
 from app.ai.profiles import ModelProfile
+from app.ai.profiles.families import family_profile
 from app.ai.profiles.openai import openai_model_profile
 from app.ai.providers.http import HTTPProvider
 
@@ -50,7 +51,7 @@ class AzureProvider(HTTPProvider):
 
     @classmethod
     def model_profile(cls, model_name: str) -> ModelProfile:
-        return openai_model_profile(model_name)
+        return openai_model_profile(model_name).update(family_profile(model_name))
 
     def path(self, path: str, model_name: str) -> str:
         if not self._deployments_of:

@@ -12,6 +12,7 @@ import httpx
 
 from app.ai.exceptions import UserError
 from app.ai.profiles import ModelProfile
+from app.ai.profiles.families import family_profile
 from app.ai.profiles.openai import CachePoints, OpenAIModelProfile, ThinkingStyle, openai_model_profile
 from app.ai.providers.http import HTTPProvider
 
@@ -29,7 +30,8 @@ class Service:
     strict: bool = False
     """Whether the server takes `strict` in tools and schemas."""
     json_schema: bool = True
-    tool_choice_required: bool = True
+    tool_choice_required: bool | None = None
+    """Whether a call can be demanded; None: as the model's family says."""
     stream_options: bool = True
     cache_points: CachePoints = None
     document_link: Literal["file_url", "document_url"] | None = None
@@ -40,10 +42,11 @@ class Service:
 
     def profile(self, model_name: str) -> OpenAIModelProfile:
         """What a model of this service can do, as far as its name tells."""
-        profile = openai_model_profile(model_name.rpartition("/")[2])
+        profile = openai_model_profile(model_name.rpartition("/")[2]).update(family_profile(model_name))
         profile.openai_max_tokens_field = "max_tokens"
-        profile.openai_supports_strict_tool_definition = self.strict
-        profile.openai_supports_tool_choice_required = self.tool_choice_required
+        profile.openai_supports_strict_tool_definition &= self.strict
+        if self.tool_choice_required is not None:
+            profile.openai_supports_tool_choice_required = self.tool_choice_required
         profile.openai_supports_stream_options = self.stream_options
         profile.openai_supports_allowed_tools = False
         profile.openai_cache_points = self.cache_points
@@ -77,7 +80,9 @@ SERVICES: Mapping[str, Service] = {
     "fireworks": Service(base_url="https://api.fireworks.ai/inference/v1", key="FIREWORKS_API_KEY"),
     "github": Service(base_url="https://models.github.ai/inference", key="GITHUB_API_KEY", strict=True),
     "grok": Service(base_url="https://api.x.ai/v1", key="GROK_API_KEY", strict=True),
-    "groq": Service(base_url="https://api.groq.com/openai/v1", key="GROQ_API_KEY", strict=True),
+    "groq": Service(
+        base_url="https://api.groq.com/openai/v1", key="GROQ_API_KEY", strict=True, tool_choice_required=True
+    ),
     "heroku": Service(
         base_url="https://us.inference.heroku.com/v1",
         key="HEROKU_INFERENCE_KEY",

@@ -8,7 +8,7 @@ from typing import Self
 import httpx
 
 from app.ai.providers import Provider
-from app.ai.providers.clients import LIMITS, TIMEOUT, USER_AGENT, ClientPerLoop
+from app.ai.providers.clients import LIMITS, TIMEOUT, ClientPerLoop
 
 __all__ = ("HTTPProvider",)
 
@@ -34,7 +34,7 @@ class HTTPProvider(Provider[httpx.AsyncClient]):
         self._api_key = api_key
         self._key_header = key_header
         self._given_client = http_client
-        self._clients = ClientPerLoop(_make_client)
+        self._clients = ClientPerLoop(lambda: httpx.AsyncClient(timeout=TIMEOUT, limits=LIMITS))
 
     @property
     def name(self) -> str:
@@ -65,7 +65,3 @@ class HTTPProvider(Provider[httpx.AsyncClient]):
         self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
         await self._clients.exit()
-
-
-def _make_client() -> httpx.AsyncClient:
-    return httpx.AsyncClient(timeout=TIMEOUT, limits=LIMITS, headers={"User-Agent": USER_AGENT})

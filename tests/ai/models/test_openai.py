@@ -231,12 +231,12 @@ async def test_tools_are_described_and_strict_when_their_schema_can_be_enforced(
 
 
 async def test_a_tool_that_demands_strictness_gets_a_schema_that_can_be_enforced():
-    schema = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 1, "description": "Count"}}}
+    schema = {"type": "object", "properties": {"n": {"type": "string", "minLength": 1, "description": "Name"}}}
     tool = ToolDefinition(name="t", parameters_json_schema=schema, strict=True)
     _, body = await ask(parameters=ModelRequestParameters(function_tools=[tool]))
     assert body["tools"][0]["function"]["parameters"] == {
         "type": "object",
-        "properties": {"n": {"type": "integer", "description": "Count (minimum=1)"}},
+        "properties": {"n": {"type": "string", "description": "Name (minLength=1)"}},
         "additionalProperties": False,
         "required": ["n"],
     }
@@ -338,7 +338,12 @@ async def test_native_output_is_asked_for_by_schema():
     response, body = await ask(parameters=ModelRequestParameters(output_mode="native", output_object=output))
     assert body["response_format"] == {
         "type": "json_schema",
-        "json_schema": {"name": "place", "description": "Where", "schema": schema, "strict": False},
+        "json_schema": {
+            "name": "place",
+            "description": "Where",
+            "schema": {**schema, "additionalProperties": False},
+            "strict": True,
+        },
     }
     assert response.text == "Hello"
 
@@ -355,7 +360,8 @@ async def test_prompted_output_puts_the_schema_into_the_instructions():
     )
     assert body["response_format"] == {"type": "json_object"}
     system = body["messages"][0]
-    assert system["content"] == 'Be brief.\n\nFit {"type": "object", "properties": {"a": {"type": "integer"}}}!'
+    schema = '{"type": "object", "properties": {"a": {"type": "integer"}}, "additionalProperties": false}'
+    assert system["content"] == f"Be brief.\n\nFit {schema}!"
 
 
 # What we get

@@ -172,7 +172,7 @@ async def test_models_that_search_the_web_are_told_how_and_others_refuse():
     parameters = ModelRequestParameters(native_tools=[WebSearchTool(search_context_size="low")])
     with serve([completion()]) as server:
         provider = OpenAIProvider(base_url=server.url, api_key="k")
-        searching = OpenAIModelProfile(openai_supports_web_search=True)
+        searching = OpenAIModelProfile(openai_chat_supports_web_search=True)
         await OpenAIChatModel("m", provider=provider, profile=searching).request(HELLO, None, parameters)
         assert server.requests[0]["web_search_options"] == {"search_context_size": "low"}
         for tools in (parameters, ModelRequestParameters(native_tools=[CodeExecutionTool()])):

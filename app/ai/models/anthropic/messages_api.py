@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from app.ai.messages import ModelMessage, ModelResponse
@@ -56,6 +57,14 @@ class AnthropicModel(HTTPModel):
         headers = _headers(body, settings, parameters)
         text = await self._ask(Question(path=f"{_PATH}/count_tokens", body=counted, headers=headers), settings)
         return RequestUsage(input_tokens=read_answer(_Count, text, self._model_name).input_tokens)
+
+    def customize_request_parameters(self, model_request_parameters: ModelRequestParameters) -> ModelRequestParameters:
+        output = model_request_parameters.output_object
+        if output is not None and output.strict is None:
+            # The API takes no other form of native output than one that it enforces.
+            strict = replace(output, strict=True)
+            model_request_parameters = replace(model_request_parameters, output_object=strict)
+        return super().customize_request_parameters(model_request_parameters)
 
     def supported_native_tools(self) -> frozenset[type[AbstractNativeTool]]:
         return SUPPORTED_NATIVE_TOOLS - {FileSearchTool, ImageGenerationTool, XSearchTool}

@@ -17,6 +17,7 @@ from app.ai.native_tools import (
     WebFetchTool,
     WebSearchTool,
 )
+from app.ai.profiles.anthropic import AnthropicJsonSchemaTransformer
 from app.ai.settings import ModelSettings
 from app.ai.tools import ToolDefinition
 
@@ -82,11 +83,11 @@ def output_format(parameters: ModelRequestParameters) -> dict[str, Any] | None:
     """The form of the output, where the provider is to enforce it."""
     if parameters.output_mode != "native" or not parameters.output_object:
         return None
-    return {"type": "json_schema", "schema": _closed(parameters.output_object.json_schema)}
+    return {"type": "json_schema", "schema": _enforceable(parameters.output_object.json_schema)}
 
 
 def _function(tool: ToolDefinition, *, deferrable: bool) -> dict[str, Any]:
-    schema = _closed(tool.parameters_json_schema) if tool.strict else tool.parameters_json_schema
+    schema = _enforceable(tool.parameters_json_schema) if tool.strict else tool.parameters_json_schema
     function: dict[str, Any] = {"name": tool.name, "description": tool.description or "", "input_schema": schema}
     if tool.strict:
         function["strict"] = True
@@ -137,13 +138,6 @@ def _mcp_server(tool: MCPServerTool) -> dict[str, Any]:
     return server
 
 
-def _closed(schema: Any) -> Any:
-    """A copy of the schema with every object closed, as the provider demands where it enforces a schema."""
-    if isinstance(schema, list):
-        return [_closed(item) for item in schema]  # pyright: ignore[reportUnknownVariableType]
-    if not isinstance(schema, dict):
-        return schema
-    closed: dict[str, Any] = {key: _closed(value) for key, value in schema.items()}  # pyright: ignore[reportUnknownVariableType]
-    if closed.get("type") == "object":
-        closed["additionalProperties"] = False
-    return closed
+def _enforceable(schema: dict[str, Any]) -> dict[str, Any]:
+    # The profile has made it so already, unless it is one of somebody's own; doing it twice changes nothing more.
+    return AnthropicJsonSchemaTransformer(schema, strict=True).walk()

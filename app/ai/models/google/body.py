@@ -9,6 +9,7 @@ from app.ai.exceptions import UserError
 from app.ai.models.parameters import ModelRequestParameters
 from app.ai.models.tool_choice import offer_tools
 from app.ai.native_tools import CodeExecutionTool, FileSearchTool, ImageGenerationTool, WebFetchTool, WebSearchTool
+from app.ai.output_modes import OutputObjectDefinition
 from app.ai.profiles.google import GoogleModelProfile
 from app.ai.settings import ModelSettings, ThinkingLevel
 from app.ai.tools import ToolDefinition
@@ -92,11 +93,16 @@ def settings_body(
             config["imageConfig"] = given_options
     if parameters.output_mode == "native" and parameters.output_object:
         config["responseMimeType"] = "application/json"
-        config["responseJsonSchema"] = parameters.output_object.json_schema
+        config["responseJsonSchema"] = _named(parameters.output_object)
     elif parameters.output_mode == "prompted" and profile.supports_json_object_output and not parameters.function_tools:
         config["responseMimeType"] = "application/json"
     body = {name: given[key] for key, name in _NAMES.items() if given.get(key) is not None}
     return {"generationConfig": config, **body}
+
+
+def _named(output: OutputObjectDefinition) -> dict[str, Any]:
+    names = {"title": output.name, "description": output.description}
+    return output.json_schema | {key: name for key, name in names.items() if name}
 
 
 def _thinking(level: ThinkingLevel, profile: GoogleModelProfile) -> dict[str, Any]:

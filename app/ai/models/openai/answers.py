@@ -28,6 +28,7 @@ from app.ai.models.openai.additions import (
 from app.ai.models.openai.media import Audio, Speech, made_files
 from app.ai.models.openai.messages import THINKING_FIELDS
 from app.ai.models.openai.usage import Usage, iso_time
+from app.ai.profiles.openai import OpenAIModelProfile
 from app.ai.stamps import generate_tool_call_id
 from app.ai.thinking_tags import TextPiece, split_thinking
 from app.ai.usage import RequestUsage
@@ -78,7 +79,7 @@ class ToolCall(BaseModel, extra="allow"):
         return call
 
 
-class AnswerMessage(BaseModel):
+class AnswerMessage(BaseModel, extra="allow"):
     """The message of an answer, or a piece of it. Some servers give the content as a list of typed items."""
 
     content: str | list[dict[str, Any]] | None = None
@@ -99,8 +100,10 @@ class AnswerMessage(BaseModel):
             return [ToolCall(function=self.function_call)]
         return self.tool_calls or ()
 
-    def thinking(self) -> tuple[str, str] | None:
-        """The field that holds thinking, and what is in it."""
+    def thinking(self, own_field: str | None) -> tuple[str, str] | None:
+        """The field that holds thinking, and what is in it; `own_field` is one that only this server has."""
+        if own_field and isinstance(thought := getattr(self, own_field, None), str) and thought:
+            return own_field, thought
         return next(((field, text) for field in THINKING_FIELDS if (text := getattr(self, field))), None)
 
     def pieces(self) -> Iterator[TextPiece]:
@@ -231,7 +234,7 @@ def finish_reason_of(reason: str | None) -> FinishReason | None:
 
 
 def to_response(
-    completion: Completion, *, model_name: str, provider_name: str, provider_url: str, thinking_tags: tuple[str, str]
+    completion: Completion, *, model_name: str, provider_name: str, provider_url: str, profile: OpenAIModelProfile
 ) -> ModelResponse:
     """A whole answer as our response."""
     if not completion.choices:
@@ -248,7 +251,7 @@ def to_response(
     details = provider_details(completion.created, choice.finish_reason, message.refusal) or {}
     return ModelResponse(
         parts=[
-            *_parts(message, provider_name, thinking_tags),
+            *_parts(message, provider_name, profile),
             *made_files(message.images, speech),
             *additions.native_parts(provider_name),
         ],
@@ -272,14 +275,14 @@ def provider_details(created: object, finish_reason: str | None, refusal: str | 
     return {key: value for key, value in details.items() if value} or None
 
 
-def _parts(message: AnswerMessage, provider_name: str, tags: tuple[str, str]) -> Iterator[ModelResponsePart]:
+def _parts(message: AnswerMessage, provider_name: str, profile: OpenAIModelProfile) -> Iterator[ModelResponsePart]:
     details = merge_reasoning_details([], message.reasoning_details or [])
-    if (thinking := message.thinking()) or details:
+    if (thinking := message.thinking(profile.openai_chat_thinking_field)) or details:
         field, thought = thinking or ("reasoning", "")
         kept = {REASONING_DETAILS: details} if details else None
         yield ThinkingPart(thought, id=field, provider_name=provider_name, provider_details=kept)
     for piece in _merged(message.pieces()):
-        split = split_thinking(piece.content, tags) if piece.kind == "text" else [piece]
+        split = split_thinking(piece.content, profile.thinking_tags) if piece.kind == "text" else [piece]
         yield from (_text_part(part, provider_name) for part in split if part.content)
     if message.audio and message.audio.transcript:
         yield TextPart(message.audio.transcript)

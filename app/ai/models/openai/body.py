@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
 from typing import Any, Literal
 
 from app.ai.exceptions import UserError
 from app.ai.models import ModelRequestParameters
-from app.ai.models.openai.schema import is_strict, make_strict
 from app.ai.models.tool_choice import offer_tools
 from app.ai.native_tools import WebSearchTool
 from app.ai.output_modes import OutputObjectDefinition
@@ -53,16 +51,6 @@ NAMES = {
 }
 
 
-def with_strictness(tool: ToolDefinition, profile: OpenAIModelProfile) -> ToolDefinition:
-    """The tool with its strictness decided: undecided ones are strict if their schema can be enforced as it is."""
-    schema = tool.parameters_json_schema
-    if not profile.openai_supports_strict_tool_definition:
-        return replace(tool, strict=None)
-    if tool.strict:
-        return tool if is_strict(schema) else replace(tool, parameters_json_schema=make_strict(schema))
-    return replace(tool, strict=True) if tool.strict is None and is_strict(schema) else tool
-
-
 def tools_body(
     settings: ModelSettings, parameters: ModelRequestParameters, profile: OpenAIModelProfile
 ) -> dict[str, Any]:
@@ -86,7 +74,7 @@ def native_tools_body(parameters: ModelRequestParameters, profile: OpenAIModelPr
     """Searching the web, which a few models do here; UserError for any other tool of the provider's own."""
     body: dict[str, Any] = {}
     for tool in parameters.native_tools:
-        if not (isinstance(tool, WebSearchTool) and profile.openai_supports_web_search):
+        if not (isinstance(tool, WebSearchTool) and profile.openai_chat_supports_web_search):
             raise UserError(f"The Chat Completions API has no native tool {tool!r} for this model.")
         options: dict[str, Any] = {"search_context_size": tool.search_context_size}
         if tool.user_location:
@@ -101,8 +89,8 @@ def _tool(tool: ToolDefinition) -> dict[str, Any]:
         "description": tool.description or "",
         "parameters": tool.parameters_json_schema,
     }
-    if tool.strict is not None:
-        function["strict"] = tool.strict
+    if tool.strict:
+        function["strict"] = True
     return {"type": "function", "function": function}
 
 
@@ -118,16 +106,11 @@ def output_body(parameters: ModelRequestParameters, profile: OpenAIModelProfile)
 
 def json_schema_format(output: OutputObjectDefinition, profile: OpenAIModelProfile) -> dict[str, Any]:
     """A form that the server enforces."""
-    schema = output.json_schema
-    strict = is_strict(schema) if output.strict is None else output.strict
-    json_schema: dict[str, Any] = {
-        "name": output.name or "result",
-        "schema": make_strict(schema) if strict and not is_strict(schema) else schema,
-    }
+    json_schema: dict[str, Any] = {"name": output.name or "result", "schema": output.json_schema}
     if output.description:
         json_schema["description"] = output.description
     if profile.openai_supports_strict_tool_definition:
-        json_schema["strict"] = strict
+        json_schema["strict"] = bool(output.strict)
     return {"type": "json_schema", "json_schema": json_schema}
 
 
@@ -160,6 +143,8 @@ def _thinking_body(thinking: ThinkingLevel, profile: OpenAIModelProfile) -> dict
 def accepted_settings(settings: ModelSettings, profile: OpenAIModelProfile) -> dict[str, Any]:
     """The settings without those that the model refuses; a warning names them."""
     given: dict[str, Any] = {**settings}
+    for name in profile.openai_unsupported_model_settings:
+        given.pop(name, None)
     refused = () if profile.openai_supports_sampling_settings else _SAMPLING
     if dropped := [name for name in refused if given.pop(name, None) is not None]:
         warnings.warn(f"Reasoning models do not take {', '.join(dropped)}; left out", UserWarning, stacklevel=2)

@@ -31,7 +31,7 @@ class OpenAIChatModel(OpenAIHTTPModel):
     """A model behind the Chat Completions API, of OpenAI or any server that speaks it."""
 
     def supported_native_tools(self) -> frozenset[type[AbstractNativeTool]]:
-        return frozenset({WebSearchTool} if self._openai_profile.openai_supports_web_search else ())
+        return frozenset({WebSearchTool} if self._openai_profile.openai_chat_supports_web_search else ())
 
     vendor_settings: ClassVar[Mapping[str, str]] = {}
     """Settings that only this vendor knows, with the fields of the request that they become."""
@@ -74,8 +74,8 @@ class OpenAIChatModel(OpenAIHTTPModel):
             model_name=self._model_name,
             provider_name=self.system,
             provider_url=self.base_url,
-            thinking_tags=self.profile.thinking_tags,
+            profile=self._openai_profile,
         )
 
     def _streamed(self, answer: OpenAnswer, parameters: ModelRequestParameters) -> OpenAIStreamedResponse:
-        return OpenAIStreamedResponse(parameters, answer, profile=self.profile)
+        return OpenAIStreamedResponse(parameters, answer, profile=self._openai_profile)

@@ -65,6 +65,9 @@ class ChatContent:
                 return _image(item.url, item.vendor_metadata)
             case DocumentUrl(force_download=False) if link:
                 return {"type": link, link: item.url if link == "document_url" else {"url": item.url}}
+            case DocumentUrl(force_download=False) if self.profile.openai_chat_supports_file_urls:
+                name = f"filename.{suffix_of(item.media_type)}"
+                return {"type": "file", "file": {"filename": name, "file_data": item.url}}
             case VideoUrl(force_download=False) if self.profile.openai_takes_video:
                 return _video(item.url)
             case VideoUrl() if not self.profile.openai_takes_video:
@@ -83,7 +86,8 @@ class ChatContent:
             audio_format = suffix_of(file.media_type)
             if audio_format not in _AUDIO_FORMATS:
                 raise UserError(f"The Chat Completions API takes audio as {_AUDIO_FORMATS}, not {file.media_type}.")
-            return {"type": "input_audio", "input_audio": {"data": file.base64, "format": audio_format}}
+            data = file.data_uri if self.profile.openai_chat_audio_input_encoding == "uri" else file.base64
+            return {"type": "input_audio", "input_audio": {"data": data, "format": audio_format}}
         if file.is_video:
             if not self.profile.openai_takes_video:
                 raise UserError("The Chat Completions API takes no video.")

@@ -11,6 +11,7 @@ from app.ai.messages import (
     ModelMessage,
     ModelRequest,
     ModelResponse,
+    ModelResponsePart,
     RetryPromptPart,
     SystemPromptPart,
     TextPart,
@@ -44,7 +45,7 @@ async def to_chat_messages(
         elif answer := _from_response(message, provider_name, profile):
             chat.append(answer)
     if instructions:
-        role = profile.openai_system_prompt_role
+        role = profile.openai_system_prompt_role or "system"
         heads = next((i for i, message in enumerate(chat) if message["role"] != role), len(chat))
         # Where the role is `user`, a prompt cannot be told from a system prompt, so instructions simply come first.
         chat.insert(0 if role == "user" else heads, {"role": role, "content": instructions})
@@ -77,7 +78,7 @@ def _tool_message(tool_call_id: str, content: str) -> ChatMessage:
 async def _other_message(part: _OtherPart, content: ChatContent) -> ChatMessage:
     match part:
         case SystemPromptPart():
-            return {"role": content.profile.openai_system_prompt_role, "content": part.content}
+            return {"role": content.profile.openai_system_prompt_role or "system", "content": part.content}
         case UserPromptPart(content=str(text)):
             return {"role": "user", "content": text}
         case UserPromptPart():
@@ -88,7 +89,7 @@ async def _other_message(part: _OtherPart, content: ChatContent) -> ChatMessage:
 
 def _from_response(response: ModelResponse, provider_name: str, profile: OpenAIModelProfile) -> ChatMessage | None:
     """The assistant's message; None if nothing in the response can be sent back."""
-    texts = [part.content for part in response.parts if isinstance(part, TextPart | CompactionPart) and part.content]
+    texts = [text for part in response.parts if (text := _text_of(part, provider_name, profile))]
     calls = [_call(part, provider_name) for part in response.parts if isinstance(part, ToolCallPart)]
     message: ChatMessage = {"role": "assistant", "content": "\n\n".join(texts) or None}
     if calls:
@@ -100,18 +101,35 @@ def _from_response(response: ModelResponse, provider_name: str, profile: OpenAIM
     if profile.openai_thinking_in_content:
         message["content"] = _with_thoughts(thoughts, message["content"])
     else:
-        _add_thoughts(message, thoughts)
+        _add_thoughts(message, thoughts, profile)
     return message if texts or calls else None
 
 
-def _add_thoughts(message: ChatMessage, thoughts: Sequence[ThinkingPart]) -> None:
+def _text_of(part: ModelResponsePart, provider_name: str, profile: OpenAIModelProfile) -> str | None:
+    match part:
+        case TextPart() | CompactionPart():
+            return part.content
+        case ThinkingPart() if profile.openai_chat_send_back_thinking_parts == "tags" and part.content:
+            begin, end = profile.thinking_tags
+            return f"{begin}\n{part.content}\n{end}" if part.provider_name == provider_name else None
+        case _:
+            return None
+
+
+def _add_thoughts(message: ChatMessage, thoughts: Sequence[ThinkingPart], profile: OpenAIModelProfile) -> None:
+    way, own_field = profile.openai_chat_send_back_thinking_parts, profile.openai_chat_thinking_field
+    if way not in ("auto", "field"):
+        return
     for part in thoughts:
-        if part.id not in THINKING_FIELDS:
+        if way == "field" and own_field:
+            message[own_field] = message.get(own_field, "") + part.content
+            continue
+        if part.id not in (*THINKING_FIELDS, own_field):
             continue
         if details := (part.provider_details or {}).get(REASONING_DETAILS):
             message[REASONING_DETAILS] = details
         else:
-            message[part.id] = message.get(part.id, "") + part.content
+            message[str(part.id)] = message.get(str(part.id), "") + part.content
 
 
 def _with_thoughts(thoughts: Sequence[ThinkingPart], text: str | None) -> str | list[dict[str, Any]] | None:

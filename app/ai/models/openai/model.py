@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from app.ai.models.http import HTTPModel
-from app.ai.models.openai.body import with_strictness
 from app.ai.models.parameters import ModelRequestParameters
-from app.ai.profiles.openai import OpenAIModelProfile
+from app.ai.profiles.openai import OpenAIJsonSchemaTransformer, OpenAIModelProfile
+from app.ai.tools import ToolDefinition
 
 
 class OpenAIHTTPModel(HTTPModel):
@@ -16,12 +16,23 @@ class OpenAIHTTPModel(HTTPModel):
     default_provider = "openai"
 
     def customize_request_parameters(self, model_request_parameters: ModelRequestParameters) -> ModelRequestParameters:
-        parameters = super().customize_request_parameters(model_request_parameters)
+        given, parameters = model_request_parameters, super().customize_request_parameters(model_request_parameters)
         profile = self._openai_profile
+        transformer = profile.json_schema_transformer
+        enforces = profile.openai_supports_strict_tool_definition
+        if enforces and transformer is not None and issubclass(transformer, OpenAIJsonSchemaTransformer):
+            return parameters
+
+        def told(tool: ToolDefinition, before: ToolDefinition) -> ToolDefinition:
+            # Only that transformer knows what this server can enforce.
+            return replace(tool, strict=before.strict if enforces else None)
+
+        output, before = parameters.output_object, given.output_object
         return replace(
             parameters,
-            function_tools=[with_strictness(tool, profile) for tool in parameters.function_tools],
-            output_tools=[with_strictness(tool, profile) for tool in parameters.output_tools],
+            function_tools=[*map(told, parameters.function_tools, given.function_tools)],
+            output_tools=[*map(told, parameters.output_tools, given.output_tools)],
+            output_object=output and replace(output, strict=before and before.strict),
         )
 
     @property

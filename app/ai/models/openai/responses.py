@@ -47,7 +47,7 @@ class OpenAIResponsesModel(OpenAIHTTPModel):
             "input": await to_input(
                 messages,
                 provider_name=self.system,
-                system_role=self._openai_profile.openai_system_prompt_role,
+                system_role=self._openai_profile.openai_system_prompt_role or "system",
                 stored=given.get("openai_store") is not False,
             ),
             **settings_body(settings, parameters, self._openai_profile),

@@ -19,7 +19,7 @@ from app.ai.models.openai.answers import (
     provider_details,
 )
 from app.ai.models.openai.media import Speech, made_files
-from app.ai.profiles import ModelProfile
+from app.ai.profiles.openai import OpenAIModelProfile
 from app.ai.thinking_tags import TextPiece
 
 _DONE = "[DONE]"
@@ -29,7 +29,7 @@ _DONE = "[DONE]"
 class OpenAIStreamedResponse(HTTPStreamedResponse):
     """A Chat Completions answer that is still being read."""
 
-    profile: ModelProfile = field(default_factory=ModelProfile)
+    profile: OpenAIModelProfile = field(default_factory=OpenAIModelProfile)
     _anything_came: bool = field(default=False, init=False)
     _raw_finish_reason: str | None = field(default=None, init=False)
     _created: object = field(default=None, init=False)
@@ -119,7 +119,7 @@ class OpenAIStreamedResponse(HTTPStreamedResponse):
         return self._parts_manager.handle_text_delta(vendor_part_id="audio", content=delta.audio.transcript)
 
     def _take_thinking(self, delta: AnswerMessage) -> list[ModelResponseStreamEvent]:
-        thinking = delta.thinking()
+        thinking = delta.thinking(self.profile.openai_chat_thinking_field)
         if not thinking and not delta.reasoning_details:
             return []
         field_name, thought = thinking or ("reasoning", None)

@@ -119,7 +119,7 @@ def _parameters(body: dict[str, Any]) -> ModelRequestParameters:
         function_tools=functions,
         native_tools=native,
         output_mode="native" if schema else "text",
-        output_object=OutputObjectDefinition(schema) if schema else None,
+        output_object=OutputObjectDefinition(schema, name=schema.get("title")) if schema else None,
     )
 
 
