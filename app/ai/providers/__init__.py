@@ -125,7 +125,7 @@ def infer_provider_class(provider: str) -> type[Provider[Any]]:
     if provider in _NOT_SUPPORTED:
         raise UnknownProviderError(f"The provider {provider!r} is not supported: {_NOT_SUPPORTED[provider]}.")
     if provider not in _CLASSES:
-        raise UnknownProviderError(f"Unknown provider {provider!r}; known: {', '.join(_CLASSES)}.")
+        raise UnknownProviderError(f"Unknown provider: {provider}; known: {', '.join(_CLASSES)}.")
     module, _, name = _CLASSES[provider].partition(":")
     return getattr(import_module(f"app.ai.providers.{module}"), name)
 

@@ -58,9 +58,9 @@ def test_the_profile_of_a_name_needs_no_key(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_an_unknown_provider_is_a_value_error_and_a_user_error():
-    with pytest.raises(ValueError, match="Unknown provider 'nowhere'"):
+    with pytest.raises(ValueError, match="Unknown provider: nowhere"):
         infer_provider_class("nowhere")
-    with pytest.raises(UserError, match="Unknown provider 'nowhere'"):
+    with pytest.raises(UserError, match="Unknown provider: nowhere"):
         infer_model("nowhere:model")
 
 
