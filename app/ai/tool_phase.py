@@ -81,6 +81,7 @@ class ToolPhase:
 
     final_result: FinalResult[Any] | None = None
     deferred: DeferredToolRequests = field(default_factory=DeferredToolRequests)
+    _told: set[str] = field(default_factory=set[str])
     _parts: list[ModelRequestPart] = field(default_factory=list[ModelRequestPart])
     _user_parts: list[ModelRequestPart] = field(default_factory=list[ModelRequestPart])
 
@@ -177,11 +178,10 @@ class ToolPhase:
         executable = {index: call for index, call in calls.items() if call.valid}
         self.usage_limits.check_before_tool_call(self._usage_after(len(executable)))
         for index in sorted({**calls, **answered}):
-            await self.emit(
-                FunctionToolCallEvent(calls[index].call, args_valid=calls[index].valid)
-                if index in calls
-                else FunctionToolCallEvent(self.response.tool_calls[index])
-            )
+            if index in calls:
+                await self._tell_call(calls[index].call, calls[index].valid)
+            else:
+                await self._tell_call(self.response.tool_calls[index], None)
         settled = dict(answered)
         for index, validated in calls.items():
             if validated.error is not None:
@@ -189,6 +189,12 @@ class ToolPhase:
         outcomes = await self._execute(executable, settled)
         for index in sorted(outcomes):
             self._keep(outcomes[index], calls.get(index))
+
+    async def _tell_call(self, call: ToolCallPart, valid: bool | None) -> None:
+        # A call that was deferred and then answered within the run was told when it was deferred.
+        if call.tool_call_id not in self._told:
+            self._told.add(call.tool_call_id)
+            await self.emit(FunctionToolCallEvent(call, args_valid=valid))
 
     def _usage_after(self, calls: int) -> RunUsage:
         return self.usage + RunUsage(tool_calls=calls)
@@ -265,7 +271,7 @@ class ToolPhase:
             return
         for call in calls:
             validated = await self.manager.validate(call, self.ctx)
-            await self.emit(FunctionToolCallEvent(call, args_valid=validated.valid))
+            await self._tell_call(call, validated.valid)
             if validated.error is None:
                 kind = self.manager.kind_of(call)
                 self._defer(call, "unapproved" if kind == "unapproved" else "external", None)

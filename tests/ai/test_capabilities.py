@@ -33,7 +33,7 @@ from app.ai.profiles import ModelProfile
 from app.ai.run import AgentRunResult
 from app.ai.steps import Steps, use_steps
 from app.ai.tools import ToolDefinition
-from app.ai.toolsets import FunctionToolset
+from app.ai.toolsets import ExternalToolset, FunctionToolset
 from tests.ai.scripted import call, scripted
 
 
@@ -283,6 +283,19 @@ async def test_none_for_prepared_tools_is_deprecated(capability: Any):
     agent: Agent[None, int] = Agent(TestModel(), output_type=int, tools=[add], capabilities=[capability])
     with pytest.raises(DeprecationWarning, match="gave None for the tools"):
         await agent.run("go")
+
+
+async def test_a_call_that_is_answered_inside_the_run_is_told_once():
+    external = ExternalToolset[None]([ToolDefinition(name="outside")])
+    model, _ = scripted(call("outside"), "done")
+    agent: Agent[None, str] = Agent(
+        model,
+        toolsets=[external],
+        capabilities=[HandleDeferredToolCalls(lambda ctx, requests: requests.build_results(calls={"outside": 1}))],
+    )
+    async with agent.run_stream_events("go") as events:
+        kinds = [event.event_kind async for event in events]
+    assert [kind for kind in kinds if kind.startswith("function")] == ["function_tool_call", "function_tool_result"]
 
 
 async def test_deferred_calls_are_answered_inside_the_run_all_or_some():

@@ -233,6 +233,13 @@ def test_old_retry_fields_still_count_and_are_told_of() -> None:
     assert (agent.tool_retries, agent.output_retries) == (4, 1)
 
 
+def test_the_old_field_for_instrumentation_still_counts_and_is_told_of() -> None:
+    with pytest.warns(DeprecationWarning, match="Instrumentation"):
+        assert Agent.from_spec({"model": "test", "instrument": True}).instrument is True
+    assert AgentSpec().instrument is AgentSpec().tool_retries is None
+    assert AgentSpec.model_json_schema()["properties"]["instrument"]["deprecated"] is True
+
+
 # Specs of runs and overrides
 
 EXTRA = {"instructions": "Hi {{name}}", "model_settings": {"temperature": 0.1, "seed": 1}, "metadata": {"a": 1, "b": 1}}

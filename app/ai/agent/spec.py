@@ -74,6 +74,11 @@ class SpecOptions(TypedDict, total=False):
     event_stream_handler: EventStreamHandler[Any] | None
 
 
+def _old_field(newer_form: str) -> Any:
+    # Not by pydantic's `deprecated`, which warns of each look at the field.
+    return Field(default=None, description=f"Old: {newer_form}.", json_schema_extra={"deprecated": True})
+
+
 class AgentSpec(BaseModel):
     """An agent as data. Texts with double braces are templates over the dependencies, see `TemplateStr`."""
 
@@ -92,14 +97,13 @@ class AgentSpec(BaseModel):
     """JSON schema of the output, an object; without one the output is text."""
     model_settings: dict[str, Any] | None = None
     retries: int | AgentRetries | None = None
-    tool_retries: int | None = Field(default=None, deprecated="use `retries: {tools: …}`")
-    output_retries: int | None = Field(default=None, deprecated="use `retries: {output: …}`")
+    tool_retries: int | None = _old_field("use `retries: {tools: …}`")
+    output_retries: int | None = _old_field("use `retries: {output: …}`")
     end_strategy: EndStrategy = "early"
     tool_timeout: float | None = None
     """Seconds that a tool call may take."""
     metadata: dict[str, Any] | None = None
-    instrument: bool | None = None
-    """Whether runs are told to OpenTelemetry."""
+    instrument: bool | None = _old_field("use the capability `Instrumentation`")
     capabilities: list[CapabilitySpec] = Field(default_factory=list[CapabilitySpec])
     """Each a name, or one with its arguments: `{Thinking: high}`."""
 
@@ -161,7 +165,7 @@ class AgentSpec(BaseModel):
             "end_strategy": self.end_strategy,
             "tool_timeout": self.tool_timeout,
             "metadata": self.metadata,
-            "instrument": self.instrument,
+            "instrument": self._instrument(),
         }
         return {
             **from_spec,
@@ -184,10 +188,14 @@ class AgentSpec(BaseModel):
         except ValidationError as err:
             raise SpecError(_problem(origin, err)) from err
 
+    def _instrument(self) -> bool | None:
+        if self.instrument is not None:
+            warnings.warn("In an agent spec write `capabilities: [Instrumentation]`", DeprecationWarning, stacklevel=4)
+        return self.instrument
+
     def _retries(self) -> int | AgentRetries | None:
-        # Read past the fields' own warning, which would come even when they are not used.
-        old = {key: self.__dict__[f"{field}_retries"] for key, field in (("tools", "tool"), ("output", "output"))}
-        old = {key: value for key, value in old.items() if value is not None}
+        given = {"tools": self.tool_retries, "output": self.output_retries}
+        old = {category: budget for category, budget in given.items() if budget is not None}
         if not old:
             return self.retries
         warnings.warn(f"In an agent spec write `retries: {old}`", DeprecationWarning, stacklevel=4)
