@@ -128,7 +128,7 @@ class AgentStream(Generic[AgentDepsT, OutputDataT]):
         return self.stream_response(debounce_by=debounce_by)
 
     async def stream_output(self, *, debounce_by: float | None = 0.1) -> AsyncGenerator[OutputDataT]:
-        """The output as far as it has come, where that makes sense; the last one is the whole output."""
+        """The output as far as it has come, where that makes sense; the last one is the whole, if there is any."""
         seen: ModelResponse | None = None
         async for response in self.stream_response(debounce_by=debounce_by):
             is_news = seen is None or response.parts != seen.parts
@@ -140,7 +140,7 @@ class AgentStream(Generic[AgentDepsT, OutputDataT]):
             except (ValidationError, ModelRetry):
                 # Half an output need not make sense yet.
                 continue
-        if not self.cancelled:
+        if self._output.is_in(self.response, self._raw.final_result_event) and not self.cancelled:
             yield deepcopy(await self.get_output())
 
     async def stream_text(self, *, delta: bool = False, debounce_by: float | None = 0.1) -> AsyncGenerator[str]:

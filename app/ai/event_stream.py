@@ -125,7 +125,7 @@ async def ignore_event(event: Any) -> None:
 
 @asynccontextmanager
 async def feed_handler(handler: EventStreamHandler[Any], ctx: RunContext[Any]) -> AsyncGenerator[Emit]:
-    """Let a handler read, beside the body of the block, what the body emits. Its error fails the block."""
+    """Let a handler read, beside the body of the block, what the body emits. Its error ends the block at once."""
     channel: EventChannel[Any] = EventChannel()
 
     async def read() -> None:
@@ -133,15 +133,10 @@ async def feed_handler(handler: EventStreamHandler[Any], ctx: RunContext[Any]) -
         await drain(channel)
 
     reader = asyncio.create_task(read())
-
-    async def emit(event: Any) -> None:
-        if reader.done():
-            reader.result()
-        await channel.send(event)
-
     try:
         try:
-            yield emit
+            async with _ended_by_failure_of(reader):
+                yield channel.send
         except Exception:
             # The handler may still report what came before the error, which then leaves as it is.
             channel.close()
@@ -152,6 +147,31 @@ async def feed_handler(handler: EventStreamHandler[Any], ctx: RunContext[Any]) -
     finally:
         reader.cancel()
         await asyncio.gather(reader, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _ended_by_failure_of(other: asyncio.Task[Any]) -> AsyncGenerator[None]:
+    """Leave the block with the error of another task as soon as that fails, wherever the block waits."""
+    owner = asyncio.current_task()
+    assert owner is not None, "coroutines run in tasks"
+    cancels_before, is_open, ended = owner.cancelling(), True, False
+
+    def end(_: asyncio.Task[Any]) -> None:
+        nonlocal ended
+        if is_open and not other.cancelled() and other.exception() is not None:
+            ended = owner.cancel()
+
+    other.add_done_callback(end)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if ended and owner.cancelling() <= cancels_before + 1:
+            other.result()
+        raise
+    finally:
+        is_open = False
+        if ended:
+            owner.uncancel()
 
 
 class EventStream(Generic[T]):

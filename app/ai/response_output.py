@@ -31,6 +31,8 @@ class ResponseOutput:
 
         Raises `ValidationError`, `ModelRetry`, or `UnexpectedModelBehavior` if there is no output.
         """
+        if not self.is_in(response, final):
+            raise UnexpectedModelBehavior("The response that was streamed holds no output")
         ctx = replace(self.ctx, partial_output=allow_partial)
         if (call := self._output_call(response, final)) is not None:
             return await self._of_call(call, ctx)
@@ -40,10 +42,18 @@ class ResponseOutput:
             return deferred
         if self.schema.allows_image and response.images:
             return await self.maker.of_value(response.images[0], ctx)
-        processor, text = self.schema.text_processor(ctx.model.profile), text_of(response)
-        if processor is None or not (text or final):
-            raise UnexpectedModelBehavior("The response that was streamed holds no output")
-        return await self.maker.of_text(processor, text, ctx)
+        processor = self.schema.text_processor(ctx.model.profile)
+        if processor is None:
+            raise UnexpectedModelBehavior("The response that was streamed is no output")
+        return await self.maker.of_text(processor, text_of(response), ctx)
+
+    def is_in(self, response: ModelResponse, final: FinalResultEvent | None) -> bool:
+        """Whether a response holds an output; in one that comes whole no `final` told of it."""
+        if final is not None or self._output_call(response, final) is not None:
+            return True
+        if response.tool_calls:
+            return self.deferred_of(response) is not None
+        return bool(response.images or text_of(response))
 
     @property
     def schema(self) -> OutputSchema[Any]:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeAlias
 
 from app.ai.capabilities.lifecycle import NODE_HOOKS, node_run
+from app.ai.event_stream import EventStream
 from app.ai.exceptions import UndrainedPendingMessagesError, UserError
 from app.ai.graph import End
 from app.ai.history import last_response, with_output_tool_return
 from app.ai.loop import CallToolsNode, ModelRequestNode
-from app.ai.messages import ModelMessage, ModelMessagesTypeAdapter, ModelResponse
+from app.ai.messages import AgentStreamEvent, ModelMessage, ModelMessagesTypeAdapter, ModelResponse
 from app.ai.output import OutputDataT
 from app.ai.pending import EnqueueContent, PendingMessage, PendingMessagePriority
 from app.ai.prompt_node import AgentRunNode, UserPromptNode
@@ -254,6 +255,10 @@ class AgentRunResultEvent(Generic[OutputDataT]):
     event_kind: Literal["agent_run_result"] = field(default="agent_run_result", kw_only=True)
 
     __repr__ = repr_without_defaults
+
+
+AgentEventStream: TypeAlias = EventStream[AgentStreamEvent | AgentRunResultEvent[OutputDataT]]
+"""The events of a whole run, which goes on only while somebody reads them."""
 
 
 def _new_messages(state: GraphAgentState) -> list[ModelMessage]:

@@ -272,6 +272,29 @@ async def test_an_error_of_the_handler_fails_the_run(kind: str):
         await Agent(model, tools=[noop]).run("go", event_stream_handler=broken)
 
 
+async def test_an_error_of_the_handler_ends_the_calls_that_are_under_way():
+    ended: list[str] = []
+
+    async def forever() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("forever")
+
+    async def fail(ctx: RunContext[Any], events: AsyncIterable[AgentStreamEvent]) -> None:
+        async for event in events:
+            if isinstance(event, FunctionToolCallEvent):
+                raise LookupError("no")
+
+    model, _ = scripted(call("forever"), "done")
+    agent = Agent(model, tools=[forever])
+    with pytest.raises(LookupError):
+        await agent.run("go", event_stream_handler=fail)
+    assert ended == ["forever"]
+    task = asyncio.current_task()
+    assert task is not None and not task.cancelling()
+
+
 async def test_a_handler_sees_what_came_before_an_error_of_a_tool():
     def broken() -> None:
         raise KeyError("tool")

@@ -181,7 +181,7 @@ NAMES = {
     "app.ai.providers.vercel": "VercelProvider",
     "app.ai.providers.xai": "XaiProvider",
     "app.ai.result": "AgentStream FinalResult OutputDataT StreamedRunResult StreamedRunResultSync",
-    "app.ai.run": "AgentRun AgentRunResult AgentRunResultEvent",
+    "app.ai.run": "AgentEventStream AgentRun AgentRunResult AgentRunResultEvent",
     "app.ai.settings": """
         ModelSettings ServiceTier ThinkingEffort ThinkingLevel ToolChoice ToolChoiceScalar ToolOrOutput
         merge_model_settings

@@ -103,6 +103,7 @@ async def test_a_response_that_proved_no_result_has_no_output():
         while not Agent.is_model_request_node(node):
             node = await anext(run)
         async with node.stream(run.ctx) as stream:
+            assert [output async for output in stream.stream_output()] == []
             with pytest.raises(UnexpectedModelBehavior):
                 await stream.get_output()
 

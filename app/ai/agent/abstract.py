@@ -27,7 +27,7 @@ from app.ai.output_schema import output_json_schema
 from app.ai.own_loop import run_on_own_loop
 from app.ai.prompt_node import UserPromptNode
 from app.ai.result import FinalResult, StreamedRunResult, StreamedRunResultSync
-from app.ai.run import AgentRun, AgentRunResult, AgentRunResultEvent
+from app.ai.run import AgentEventStream, AgentRun, AgentRunResult, AgentRunResultEvent
 from app.ai.run_context import AgentDepsT, RunContext
 from app.ai.settings import ModelSettings
 from app.ai.threads import use_executor
@@ -317,7 +317,7 @@ class AbstractAgent(Generic[AgentDepsT, OutputDataT], ABC):
         *,
         output_type: None = None,
         **options: Unpack[RunOptions[AgentDepsT]],
-    ) -> EventStream[AgentStreamEvent | AgentRunResultEvent[OutputDataT]]: ...
+    ) -> AgentEventStream[OutputDataT]: ...
     @overload
     def run_stream_events(
         self,
@@ -325,7 +325,7 @@ class AbstractAgent(Generic[AgentDepsT, OutputDataT], ABC):
         *,
         output_type: OutputSpec[RunOutputDataT],
         **options: Unpack[RunOptions[AgentDepsT]],
-    ) -> EventStream[AgentStreamEvent | AgentRunResultEvent[RunOutputDataT]]: ...
+    ) -> AgentEventStream[RunOutputDataT]: ...
 
     def run_stream_events(
         self,
@@ -333,7 +333,7 @@ class AbstractAgent(Generic[AgentDepsT, OutputDataT], ABC):
         *,
         output_type: OutputSpec[Any] | None = None,
         **options: Unpack[RunOptions[AgentDepsT]],
-    ) -> EventStream[Any]:
+    ) -> AgentEventStream[Any]:
         """Run the agent and read all events, the last being `AgentRunResultEvent`.
 
         Use it as an async context manager around the iteration; leaving it early cancels the run.
