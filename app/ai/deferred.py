@@ -16,6 +16,7 @@ __all__ = (
     "DeferredToolApprovalResult",
     "DeferredToolCallResult",
     "DeferredToolRequests",
+    "DeferredToolResult",
     "DeferredToolResults",
     "ToolApproved",
     "ToolDenied",
@@ -73,6 +74,9 @@ DeferredToolCallResult: TypeAlias = Annotated[
     Discriminator(_kind_of),
 ]
 """What an outsider answered to a call: a value, a `ToolReturn`, or a reason to try again."""
+
+DeferredToolResult: TypeAlias = DeferredToolApprovalResult | DeferredToolCallResult
+"""Any answer to a deferred call."""
 
 _Approval: TypeAlias = Annotated[
     Annotated[bool, Tag("value")]

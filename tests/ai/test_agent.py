@@ -234,6 +234,7 @@ async def test_metadata_is_merged_and_evaluated_again_at_the_end():
     with agent.override(metadata={"only": 1}):
         assert (await agent.run("go", metadata={"by": "run"})).metadata == {"only": 1}
     assert (await Agent(TestModel()).run("go")).metadata is None
+    assert (await Agent(TestModel(), metadata=lambda _: {}).run("go")).metadata == {}
 
 
 # Overrides

@@ -335,6 +335,13 @@ def test_events_survive_json(event: Any):
         assert event.tool_call_id == event.part.tool_call_id
 
 
+def test_a_change_of_details_that_is_a_function_is_left_out_of_json():
+    adapter: TypeAdapter[Any] = TypeAdapter(AgentStreamEvent)
+    delta = ThinkingPartDelta(content_delta="a", provider_details=lambda _: {"a": 1})
+    stored = adapter.dump_json(PartDeltaEvent(index=0, delta=delta))
+    assert adapter.validate_json(stored) == PartDeltaEvent(index=0, delta=ThinkingPartDelta(content_delta="a"))
+
+
 def test_a_tool_result_event_reads_its_old_field_name():
     adapter: TypeAdapter[Any] = TypeAdapter(AgentStreamEvent)
     part = ToolReturnPart("t", 1)

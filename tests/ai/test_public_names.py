@@ -188,11 +188,12 @@ NAMES = {
     """,
     "app.ai.template": "TemplateStr",
     "app.ai.tools": """
-        AgentBuiltinTool AgentDepsT AgentNativeTool ArgsValidatorFunc BuiltinToolFunc DeferredToolApprovalResult
-        DeferredToolCallResult DeferredToolRequests DeferredToolResults DocstringFormat GenerateToolJsonSchema
-        NativeToolFunc ObjectJsonSchema RunContext RunContextAgentDepsT SystemPromptFunc Tool ToolApproved
-        ToolDefinition ToolDenied ToolFuncContext ToolFuncEither ToolFuncPlain ToolKind ToolParams
-        ToolPrepareFunc ToolSelector ToolsPrepareFunc matches_tool_selector
+        AgentBuiltinTool AgentDepsT AgentNativeTool ArgsValidatorFunc BuiltinToolFunc
+        DeferredToolApprovalResult DeferredToolCallResult DeferredToolRequests DeferredToolResult
+        DeferredToolResults DocstringFormat GenerateToolJsonSchema NativeToolFunc ObjectJsonSchema
+        RunContext RunContextAgentDepsT SystemPromptFunc Tool ToolApproved ToolDefinition ToolDenied
+        ToolFuncContext ToolFuncEither ToolFuncPlain ToolKind ToolParams ToolPrepareFunc ToolSelector
+        ToolsPrepareFunc matches_tool_selector
     """,
     "app.ai.toolsets": """
         AbstractToolset AgentToolset ApprovalRequiredToolset CombinedToolset DeferredLoadingToolset

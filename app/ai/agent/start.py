@@ -280,8 +280,8 @@ async def _metadata(agent: Agent[Any, Any], run: RunState, options: RunOptions[A
     ctx = build_run_context(run)
     for layer in layers:
         expect("metadata", layer, DICT_OR_FUNCTION, dict, function=True, none=True)
-        merged |= await resolve(layer(ctx)) if callable(layer) else layer or {}
-    return merged or None
+        merged |= (await resolve(layer(ctx)) if callable(layer) else layer) or {}
+    return None if all(layer is None for layer in layers) else merged
 
 
 async def _run_toolset(agent: Agent[Any, Any], run: RunState, options: RunOptions[Any]) -> AbstractToolset[Any]:

@@ -55,7 +55,11 @@ class ThinkingPartDelta:
     content_delta: str | None = None
     signature_delta: str | None = None
     provider_name: str | None = None
-    provider_details: Annotated[ProviderDetailsDelta, pydantic.SkipValidation] = None
+    provider_details: Annotated[
+        ProviderDetailsDelta,
+        pydantic.SkipValidation,
+        pydantic.PlainSerializer(lambda details: None if callable(details) else details, dict[str, Any] | None),
+    ] = None
     part_delta_kind: Literal["thinking"] = "thinking"
 
     @overload
