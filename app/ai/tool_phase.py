@@ -81,7 +81,6 @@ class ToolPhase:
 
     final_result: FinalResult[Any] | None = None
     deferred: DeferredToolRequests = field(default_factory=DeferredToolRequests)
-    _told: set[str] = field(default_factory=set[str])
     _parts: list[ModelRequestPart] = field(default_factory=list[ModelRequestPart])
     _user_parts: list[ModelRequestPart] = field(default_factory=list[ModelRequestPart])
 
@@ -173,15 +172,18 @@ class ToolPhase:
     def _skip(self, calls: list[ToolCallPart]) -> None:
         self._parts += [not_executed(call) for call in calls]
 
-    async def _run_batch(self, calls: Mapping[int, ValidatedCall], answered: Mapping[int, Answered]) -> None:
+    async def _run_batch(
+        self, calls: Mapping[int, ValidatedCall], answered: Mapping[int, Answered], *, told: bool = False
+    ) -> None:
         """Make the calls; `answered` are calls of the same batch that need no more. Keys give the order of parts."""
         executable = {index: call for index, call in calls.items() if call.valid}
         self.usage_limits.check_before_tool_call(self._usage_after(len(executable)))
-        for index in sorted({**calls, **answered}):
-            if index in calls:
-                await self._tell_call(calls[index].call, calls[index].valid)
-            else:
-                await self._tell_call(self.response.tool_calls[index], None)
+        for index in () if told else sorted({**calls, **answered}):
+            await self.emit(
+                FunctionToolCallEvent(calls[index].call, args_valid=calls[index].valid)
+                if index in calls
+                else FunctionToolCallEvent(self.response.tool_calls[index])
+            )
         settled = dict(answered)
         for index, validated in calls.items():
             if validated.error is not None:
@@ -189,12 +191,6 @@ class ToolPhase:
         outcomes = await self._execute(executable, settled)
         for index in sorted(outcomes):
             self._keep(outcomes[index], calls.get(index))
-
-    async def _tell_call(self, call: ToolCallPart, valid: bool | None) -> None:
-        # A call that was deferred and then answered within the run was told when it was deferred.
-        if call.tool_call_id not in self._told:
-            self._told.add(call.tool_call_id)
-            await self.emit(FunctionToolCallEvent(call, args_valid=valid))
 
     def _usage_after(self, calls: int) -> RunUsage:
         return self.usage + RunUsage(tool_calls=calls)
@@ -271,7 +267,7 @@ class ToolPhase:
             return
         for call in calls:
             validated = await self.manager.validate(call, self.ctx)
-            await self._tell_call(call, validated.valid)
+            await self.emit(FunctionToolCallEvent(call, args_valid=validated.valid))
             if validated.error is None:
                 kind = self.manager.kind_of(call)
                 self._defer(call, "unapproved" if kind == "unapproved" else "external", None)
@@ -299,11 +295,12 @@ class ToolPhase:
         requests.build_results(calls=results.calls, approvals=results.approvals, metadata=results.metadata)
         self.deferred = requests.remaining(results) or DeferredToolRequests()
         self.answers_metadata = results.metadata
-        await self._answer_resumed_calls(answers_by_id(results))
+        # They were told when they were deferred.
+        await self._answer_resumed_calls(answers_by_id(results), told=True)
 
     # Calls that were answered outside the run
 
-    async def _answer_resumed_calls(self, answers: Mapping[str, ToolAnswer]) -> None:
+    async def _answer_resumed_calls(self, answers: Mapping[str, ToolAnswer], *, told: bool = False) -> None:
         to_make: dict[int, ValidatedCall] = {}
         answered: dict[int, Answered] = {}
         for index, call in enumerate(self.response.tool_calls):
@@ -314,7 +311,7 @@ class ToolPhase:
                 to_make[index] = await self._validate_approved(call, answer)
             else:
                 answered[index] = answer_of(call, answer)
-        await self._run_batch(to_make, answered)
+        await self._run_batch(to_make, answered, told=told)
 
     async def _validate_approved(self, call: ToolCallPart, approval: ToolApproved) -> ValidatedCall:
         if approval.override_args is not None:

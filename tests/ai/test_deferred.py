@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterable
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from app.ai import (
     DeferredToolRequests,
     DeferredToolResults,
     ExternalToolset,
+    FunctionToolCallEvent,
+    FunctionToolResultEvent,
     ModelMessage,
     ModelMessagesTypeAdapter,
     ModelRequest,
@@ -32,6 +35,7 @@ from app.ai import (
     UserPromptPart,
     WrapperToolset,
 )
+from app.ai.capabilities import HandleDeferredToolCalls
 from app.ai.steps import Steps, use_steps
 from tests.ai.scripted import Script, call, scripted
 
@@ -231,6 +235,39 @@ async def test_an_approved_call_may_ask_again():
     )
     assert isinstance(again.output, DeferredToolRequests)
     assert [part.tool_call_id for part in again.output.approvals] == ["careful"]
+
+
+@pytest.mark.parametrize("inside", [False, True])
+async def test_each_answered_call_is_told_once_whoever_answers_it(inside: bool):
+    told: list[Any] = []
+
+    async def watch(_: RunContext[Any], stream: AsyncIterable[Any]) -> None:
+        async for event in stream:
+            if isinstance(event, FunctionToolCallEvent):
+                told.append((event.tool_call_id, event.args_valid))
+            elif isinstance(event, FunctionToolResultEvent):
+                told.append(event.tool_call_id)
+
+    answers = DeferredToolResults(approvals={"1": True, "2": False}, calls={"later": 1})
+    calls = [call("delete", {"path": "a"}, "1"), call("delete", {"path": "b"}, "2"), call("later")]
+    agent, _ = agent_with(calls, "done")
+    if inside:
+        handler = HandleDeferredToolCalls[Any](lambda ctx, requests: answers)
+        await agent.run("go", capabilities=[handler], event_stream_handler=watch)
+        assert told[:3] == [("later", True), ("1", True), ("2", True)]
+    else:
+        history = (await agent.run("go")).all_messages()
+        await agent.run(message_history=history, deferred_tool_results=answers, event_stream_handler=watch)
+        # Nobody looks at the arguments of calls that are not made.
+        assert told[:3] == [("1", True), ("2", None), ("later", None)]
+    assert told[3:] == ["2", "later", "1"]
+
+
+async def test_calls_with_one_id_are_each_told():
+    agent, _ = agent_with([call("read", id="1"), call("read", id="1")], "done")
+    async with agent.run_stream_events("go") as events:
+        told = [event.event_kind async for event in events]
+    assert told.count("function_tool_call") == told.count("function_tool_result") == 2
 
 
 async def test_wrong_arguments_given_with_an_approval_are_sent_back_to_the_model():
