@@ -73,7 +73,7 @@ class DBOSMCPServer(WrapperToolset[Any]):
                 # An answer to the model, not a failure: DBOS must not try the step again.
                 return control_flow(signal)
 
-        return read_result(await record_step(self._step("call_tool"), self.step_config, call))
+        return read_result(await record_step(self._step("call_tool"), self.step_config, call, of_span=True))
 
     def visit_and_replace(
         self, visitor: Callable[[AbstractToolset[Any]], AbstractToolset[Any]]

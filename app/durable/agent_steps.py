@@ -8,6 +8,7 @@ from typing import Any, TypedDict, TypeVar
 from dbos import DBOS
 
 from app.ai.exceptions import UserError
+from app.ai.instrumentation.marks import mark_step, within_step
 
 T = TypeVar("T")
 
@@ -29,9 +30,26 @@ def in_workflow() -> bool:
     return DBOS.workflow_id is not None and DBOS.step_id is None
 
 
-async def record_step(name: str, config: StepConfig, body: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """The recorded result of the step that is next in the workflow, or that of `body`, performed and recorded now."""
-    return await DBOS.run_step_async({"name": name, **config, "should_retry": _may_succeed_later}, body)
+async def record_step(
+    name: str, config: StepConfig, body: Callable[[], Coroutine[Any, Any, T]], *, of_span: bool = False
+) -> T:
+    """The recorded result of the step that is next in the workflow, or that of `body`, performed and recorded now.
+
+    `of_span` says that the current span, like those inside the step, is the step's.
+    """
+    reservation, attempts = DBOS.reserve_step(), 0
+
+    async def attempt() -> T:
+        nonlocal attempts
+        attempts += 1
+        with within_step(reservation.step_id, attempts):
+            return await body()
+
+    try:
+        return await reservation.run_async({"name": name, **config, "should_retry": _may_succeed_later}, attempt)
+    finally:
+        if of_span:
+            mark_step(reservation.step_id, attempts, replayed=not attempts)
 
 
 def _may_succeed_later(error: BaseException) -> bool:

@@ -44,8 +44,11 @@ NAMES = {
         StreamedResponseSync model_request model_request_stream model_request_stream_sync model_request_sync
     """,
     "app.ai.durable_exec.dbos": "DBOSAgent DBOSMCPServer DBOSModel DBOSParallelExecutionMode StepConfig",
-    "app.ai.durable_exec.prefect": "PrefectAgent",
-    "app.ai.durable_exec.temporal": "TemporalAgent",
+    "app.ai.durable_exec.prefect": "PrefectAgent PrefectFunctionToolset PrefectMCPServer PrefectModel TaskConfig",
+    "app.ai.durable_exec.temporal": """
+        AgentPlugin LogfirePlugin PydanticAIPlugin PydanticAIWorkflow TemporalAgent TemporalRunContext
+        TemporalWrapperToolset
+    """,
     "app.ai.exceptions": """
         AgentRunError ApprovalRequired CallDeferred ConcurrencyLimitExceeded ContentFilterError
         FallbackExceptionGroup IncompleteToolCall ModelAPIError ModelHTTPError ModelRetry SkipModelRequest
@@ -106,7 +109,9 @@ NAMES = {
         HuggingFaceModel HuggingFaceModelName HuggingFaceModelSettings HuggingFaceStreamedResponse
         LatestHuggingFaceModelNames
     """,
-    "app.ai.models.instrumented": "InstrumentationSettings InstrumentedModel instrument_model",
+    "app.ai.models.instrumented": """
+        CostCalculationFailedWarning InstrumentationSettings InstrumentedModel instrument_model
+    """,
     "app.ai.models.mcp_sampling": "MCPSamplingModel MCPSamplingModelSettings",
     "app.ai.models.mistral": """
         LatestMistralModelNames MistralModel MistralModelName MistralModelSettings MistralStreamedResponse

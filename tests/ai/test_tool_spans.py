@@ -11,10 +11,20 @@ from opentelemetry import baggage
 from opentelemetry.trace import StatusCode
 from pydantic import BaseModel
 
-from app.ai import Agent, BinaryContent, InstrumentationSettings, ModelRetry, PromptedOutput, RunContext, TextOutput
+from app.ai import (
+    Agent,
+    BinaryContent,
+    InstrumentationSettings,
+    ModelRetry,
+    PromptedOutput,
+    RequestUsage,
+    RunContext,
+    TextOutput,
+)
 from app.ai.capabilities import Instrumentation
 from app.ai.direct import model_request, model_request_stream
 from app.ai.messages import ModelRequest, ModelResponse, RetryPromptPart, TextPart, ToolCallPart, UserPromptPart
+from app.ai.models.instrumented import CostCalculationFailedWarning, InstrumentedModel
 from app.ai.models.test import TestModel
 from app.ai.tools import Tool
 from tests.ai.scripted import call, scripted
@@ -190,6 +200,19 @@ async def test_requests_without_an_agent_follow_instrument_all(
         async for _ in stream:
             pass
     assert [span.name for span in telescope.exporter.get_finished_spans()] == ["chat test", "chat test"]
+
+
+async def test_a_price_that_cannot_be_calculated_is_a_warning(telescope: Telescope) -> None:
+    class Priceless(ModelResponse):
+        def cost(self) -> Any:
+            raise RuntimeError("no such currency")
+
+    model, _ = scripted(Priceless([TextPart("hi")], usage=RequestUsage(input_tokens=1), model_name="m"))
+    instrumented = InstrumentedModel(model, telescope.settings())
+    with pytest.warns(CostCalculationFailedWarning, match="RuntimeError: no such currency"):
+        await model_request(instrumented, [ModelRequest.user_text_prompt("hi")])
+    (span,) = telescope.spans
+    assert "operation.cost" not in telescope.attributes(span)
 
 
 def test_the_capability_has_settings_without_being_given_any() -> None:

@@ -35,6 +35,7 @@ from app.db.engine import dbos_url
 from app.durable.failures import Departure
 from app.durable.serializer import HoldfastSerializer
 from tests.ai.scripted import call
+from tests.ai.telescope import Telescope
 from tests.durable.conftest import rows
 from tests.durable.test_agent import DEMO_SERVER
 
@@ -308,6 +309,28 @@ async def test_a_server_that_a_function_chooses_is_asked_in_steps(dbos: None, en
         request,
     ]
     assert connected == [chosen]
+
+
+async def test_spans_tell_the_step_and_whether_it_was_replayed(dbos: None) -> None:
+    telescope = Telescope()
+    choosing.instrument = telescope.settings()
+
+    def told() -> list[tuple[Any, ...]]:
+        spans = telescope.exporter.get_finished_spans()
+        telescope.exporter.clear()
+        marks = ("holdfast.step", "holdfast.attempt", "holdfast.replayed")
+        return [(span.name.partition(":")[0], *((span.attributes or {}).get(mark) for mark in marks)) for span in spans]
+
+    try:
+        with SetWorkflowID("run"):
+            await choosing_durable.run("go")
+        chat = "chat function"
+        run = ("agent run", None, None, None)
+        assert told() == [(chat, 2, 1, None), ("running tool", 3, 1, False), (chat, 5, 1, None), run]
+        await (await DBOS.fork_workflow_async("run", 5)).get_result()
+        assert told() == [("running tool", 3, None, True), (chat, 5, 1, None), run]
+    finally:
+        choosing.instrument = None
 
 
 async def test_a_chosen_server_without_an_id_is_refused(dbos: None) -> None:

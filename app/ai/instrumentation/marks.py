@@ -29,9 +29,13 @@ def within_step(step: int, attempt: int) -> Generator[None]:
 
 
 def mark_step(step: int, attempt: int, *, replayed: bool) -> None:
-    """Tell the current span, that of a tool call, which step it is and whether its result comes from a record."""
+    """Tell the current span, that of a tool call, which step it is and whether its result comes from a record.
+
+    Not every record tells the attempt; then it is 0.
+    """
     if "opentelemetry.trace" not in sys.modules:
         return
     from opentelemetry.trace import get_current_span
 
-    get_current_span().set_attributes({STEP: step, ATTEMPT: attempt, REPLAYED: replayed})
+    attempts = {ATTEMPT: attempt} if attempt else {}
+    get_current_span().set_attributes({STEP: step, **attempts, REPLAYED: replayed})

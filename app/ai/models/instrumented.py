@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = (
     "DEFAULT_INSTRUMENTATION_VERSION",
+    "CostCalculationFailedWarning",
     "InstrumentationSettings",
     "InstrumentationVersion",
     "InstrumentedModel",
@@ -48,6 +51,10 @@ _SETTINGS_TOLD: Final = (
     "presence_penalty",
     "frequency_penalty",
 )
+
+
+class CostCalculationFailedWarning(Warning):
+    """The price of a response could not be calculated."""
 
 
 def instrument_model(model: Model, instrument: InstrumentationSettings | bool) -> Model:
@@ -123,11 +130,11 @@ class InstrumentedModel(WrapperModel):
                         told: dict[str, AttributeValue] = dict(getattr(span, "attributes", None) or {})
                         attributes = {**attributes, **told}
                         span.update_name(f"chat {attributes['gen_ai.request.model']}")
-                        self._describe(span, attributes, messages, parameters, request.response)
+                        self._describe(span, attributes, messages, parameters, request)
         finally:
             # After the span, so that its exemplar is complete.
             if request.response is not None:
-                _count_usage(settings, attributes, request.response)
+                _count_usage(settings, attributes, request.response, request.price)
 
     def _describe(
         self,
@@ -135,10 +142,11 @@ class InstrumentedModel(WrapperModel):
         started: Mapping[str, AttributeValue],
         messages: list[ModelMessage],
         parameters: ModelRequestParameters,
-        response: ModelResponse | None,
+        request: _RequestSpan,
     ) -> None:
+        response = request.response
         if response is not None:
-            span.set_attributes(_response_attributes(self.wrapped, response))
+            span.set_attributes(_response_attributes(self.wrapped, response, request.price))
         if self.instrumentation_settings.version == 1:
             content = self._events(span, started, messages, parameters, response)
         else:
@@ -185,6 +193,25 @@ class _RequestSpan:
     """A request under way."""
 
     response: ModelResponse | None = None
+
+    @cached_property
+    def price(self) -> PriceCalculation | None:
+        """What the response cost, if its model has a known price."""
+        response = self.response
+        if response is None or not response.model_name or not response.usage.has_values():
+            return None
+        try:
+            return response.cost()
+        except (LookupError, ValueError):
+            return None
+        except Exception as error:
+            # What a run costs is worth a warning, not the run.
+            warnings.warn(
+                f"The cost of a response is unknown: {type(error).__name__}: {error}",
+                CostCalculationFailedWarning,
+                stacklevel=2,
+            )
+            return None
 
 
 def _request_attributes(
@@ -236,7 +263,9 @@ def _server(base_url: str | None) -> dict[str, AttributeValue]:
     return {"server.address": url.hostname, **({"server.port": url.port} if url.port else {})}
 
 
-def _response_attributes(model: Model, response: ModelResponse) -> dict[str, AttributeValue]:
+def _response_attributes(
+    model: Model, response: ModelResponse, price: PriceCalculation | None
+) -> dict[str, AttributeValue]:
     attributes: dict[str, AttributeValue] = {
         "gen_ai.response.model": response.model_name or model.model_name,
         **response.usage.opentelemetry_attributes(),
@@ -245,23 +274,16 @@ def _response_attributes(model: Model, response: ModelResponse) -> dict[str, Att
         attributes["gen_ai.response.id"] = response.provider_response_id
     if response.finish_reason:
         attributes["gen_ai.response.finish_reasons"] = [response.finish_reason]
-    if (price := _price(response)) is not None:
+    if price is not None:
         attributes["operation.cost"] = float(price.total_price)
     return attributes
 
 
-def _price(response: ModelResponse) -> PriceCalculation | None:
-    """What the response cost, if its model has a known price."""
-    if not response.model_name or not response.usage.has_values():
-        return None
-    try:
-        return response.cost()
-    except (LookupError, ValueError):
-        return None
-
-
 def _count_usage(
-    settings: InstrumentationSettings, request: Mapping[str, AttributeValue], response: ModelResponse
+    settings: InstrumentationSettings,
+    request: Mapping[str, AttributeValue],
+    response: ModelResponse,
+    price: PriceCalculation | None,
 ) -> None:
     keys = ("gen_ai.provider.name", "gen_ai.system", "gen_ai.operation.name", "gen_ai.request.model")
     labels = {key: request[key] for key in keys}
@@ -269,6 +291,6 @@ def _count_usage(
     for kind, tokens in (("input", response.usage.input_tokens), ("output", response.usage.output_tokens)):
         if tokens:
             settings.tokens_histogram.record(tokens, {**labels, "gen_ai.token.type": kind})
-    if (price := _price(response)) is not None:
+    if price is not None:
         for kind, cost in (("input", price.input_price), ("output", price.output_price)):
             settings.cost_histogram.record(float(cost), {**labels, "gen_ai.token.type": kind})

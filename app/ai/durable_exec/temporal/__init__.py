@@ -11,6 +11,7 @@ __all__ = (
     "PydanticAIWorkflow",
     "TemporalAgent",
     "TemporalRunContext",
+    "TemporalWrapperToolset",
 )
 
 
@@ -24,6 +25,10 @@ class TemporalAgent(_NeedsTemporal):
 
 class TemporalRunContext(_NeedsTemporal):
     """The context of a run inside an activity."""
+
+
+class TemporalWrapperToolset(_NeedsTemporal):
+    """A toolset whose calls are activities."""
 
 
 class PydanticAIWorkflow(_NeedsTemporal):
