@@ -15,6 +15,7 @@ from app.ai.capabilities.lifecycle import (
     output_process,
     output_validate,
 )
+from app.ai.messages import BinaryImage
 from app.ai.output import OutputContext
 from app.ai.output_processors import ObjectProcessor, TextProcessor, UnionProcessor, run_output_validators
 from app.ai.steps import Steps
@@ -22,7 +23,7 @@ from app.ai.steps import Steps
 if TYPE_CHECKING:
     from app.ai.function_schema import AllowPartial
     from app.ai.instrumentation.settings import InstrumentationSettings
-    from app.ai.messages import BinaryImage, ToolCallPart
+    from app.ai.messages import ToolCallPart
     from app.ai.output import OutputValidatorFunc
     from app.ai.output_schema import OutputSchema
     from app.ai.run_context import RunContext
@@ -108,7 +109,7 @@ class OutputMaker:
 
     async def of_value(self, value: BinaryImage | str | None, ctx: RunContext[Any]) -> Any:
         """What is an output as it stands: an image, a text that is being streamed, or nothing."""
-        about = OutputContext(mode="text" if isinstance(value, str) else "image", output_type=type(value))
+        about = OutputContext(mode="image" if isinstance(value, BinaryImage) else "text", output_type=type(value))
         if not self.capability.overrides(*OUTPUT_PROCESS_HOOKS):
             return await self._approved(ctx, value)
         return await output_process(self.capability, ctx, about, value, partial(self._approved, ctx))

@@ -117,8 +117,9 @@ def _tool_name(processor: ObjectProcessor, several: bool) -> str:
 
 
 def _describe(processor: ObjectProcessor, given: str | None, several: bool) -> str:
-    own = ". ".join(text.rstrip(".") for text in (given, processor.description) if text) if given else None
-    if description := own or processor.description:
+    if given and processor.description:
+        return f"{given.rstrip('.')}. {processor.description}"
+    if description := given or processor.description:
         return description
     return f"{processor.name}: {OUTPUT_TOOL_DESCRIPTION}" if several else OUTPUT_TOOL_DESCRIPTION
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field, fields
+from itertools import chain
 from typing import Annotated, Any
 
 from pydantic import AliasChoices, BeforeValidator, Field
@@ -156,9 +157,15 @@ def _add_tokens(total: UsageBase, more: UsageBase) -> None:
     for name in _TOKEN_FIELDS:
         setattr(total, name, getattr(total, name) + getattr(more, name))
     # A new dict, because a copied usage still shares its details with the original.
-    total.details = {
-        key: total.details.get(key, 0) + more.details.get(key, 0) for key in (total.details | more.details)
-    }
+    total.details = _summed(total.details, more.details)
+
+
+def _summed(*details: dict[str, Any]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for key, count in chain.from_iterable(counts.items() for counts in details):
+        if count is not None:  # some providers count nothing so
+            total[key] = total.get(key, 0) + count
+    return total
 
 
 @dataclass(init=False, repr=False)

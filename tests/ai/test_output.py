@@ -111,7 +111,7 @@ def test_output_tools_are_described_by_docstring_and_marker():
     assert one.tool_defs == [
         ToolDefinition(
             name="city",
-            description="Say which. A city",
+            description="Say which. A city.",
             parameters_json_schema={
                 "title": "City",
                 "type": "object",

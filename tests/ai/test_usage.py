@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 from pydantic import TypeAdapter
 
@@ -30,6 +32,12 @@ def test_adding_leaves_both_sides_alone():
     run = RunUsage(requests=1, tool_calls=2)
     assert run + RunUsage(requests=3, tool_calls=4) == RunUsage(requests=4, tool_calls=6)
     assert run == RunUsage(requests=1, tool_calls=2)
+
+
+def test_details_without_a_count_are_left_out_of_a_sum():
+    uncounted = RunUsage(details={"a": 1})
+    uncounted.details["b"] = cast("int", None)
+    assert RunUsage(details={"a": 2}) + uncounted == RunUsage(details={"a": 3})
 
 
 def test_usage_knows_whether_anything_was_counted():
