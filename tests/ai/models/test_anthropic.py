@@ -167,6 +167,49 @@ async def test_system_prompts_and_instructions_are_the_system_text():
     assert len(body["messages"]) == 1
 
 
+@pytest.mark.parametrize(("name", "stays"), [("claude-opus-4-8", True), ("claude-sonnet-4-5", False)])
+async def test_a_later_system_prompt_stays_where_it_came_up_if_the_model_allows_it(name: str, stays: bool):
+    first = ModelRequest([SystemPromptPart("Be brief."), UserPromptPart("One")])
+    later = ModelRequest([SystemPromptPart("Be kind."), UserPromptPart("Two")])
+    body = await sent([first, ModelResponse([TextPart("1")]), later], name=name)
+    assert body["system"] == ("Be brief." if stays else "Be brief.\n\nBe kind.")
+    roles = [message["role"] for message in body["messages"]]
+    assert roles == ["user", "assistant", "user", *(["system"] if stays else [])]
+    assert (body["messages"][-1]["content"] == [{"type": "text", "text": "Be kind."}]) is stays
+
+
+SEARCH: list[dict[str, Any]] = [
+    {"type": "text", "text": "Let me look."},
+    {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {"query": "x"}},
+]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_answer_that_paused_is_gone_on_with(stream: bool):
+    pause = message(*SEARCH, stop_reason="pause_turn")
+    rest = message({"type": "text", "text": "Found."})
+    answers = [as_json(pause), as_json(rest)]
+    if stream:
+        answers = [event_stream(*as_events(answer)) for answer in (pause, rest)]
+    async with model_with(*answers) as (model, server):
+        response = await (streamed(model) if stream else model.request(HELLO, None, NOTHING))
+    assert [part.part_kind for part in response.parts] == ["text", "builtin-tool-call", "text"]
+    assert (response.text, response.finish_reason) == ("Let me look.\n\nFound.", "stop")
+    assert (response.usage.input_tokens, response.usage.output_tokens) == (34, 10)
+    assert server.requests[1]["messages"][1] == {"role": "assistant", "content": SEARCH}
+
+
+async def test_an_answer_that_always_pauses_is_taken_in_the_end():
+    async with model_with(as_json(message(stop_reason="pause_turn"))) as (model, server):
+        response = await model.request(HELLO, None, NOTHING)
+    assert len(server.requests) == len(response.parts) == 11
+
+
+def as_events(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    *events, end, stop = streamed_blocks(answer["content"])
+    return [*events, {**end, "delta": {"stop_reason": answer["stop_reason"]}}, stop]
+
+
 async def test_files_cache_points_and_failed_calls_are_sent():
     request = ModelRequest(
         [

@@ -124,6 +124,35 @@ async def test_signatures_and_ids_go_back_even_after_the_answer_was_stored():
     ]
 
 
+async def test_streamed_arguments_of_a_call_are_put_together():
+    pieces: list[dict[str, Any]] = [
+        {"name": "look", "id": "f1", "willContinue": True},
+        {"partialArgs": [{"jsonPath": "$.at", "stringValue": "Pa", "willContinue": True}], "willContinue": True},
+        {
+            "partialArgs": [
+                {"jsonPath": "$.at", "stringValue": "ris"},
+                {"jsonPath": "$.sizes[1]['a b']", "numberValue": 3},
+                {"jsonPath": "$.deep.sure", "boolValue": True},
+                {"jsonPath": "$.none", "nullValue": None},
+            ],
+            "willContinue": True,
+        },
+        {},
+    ]
+    answers = [answer({"functionCall": piece}, finish=None) for piece in pieces]
+    async with model_with(event_stream(*answers, answer({"text": "?"}))) as (model, _):
+        call, text = (await streamed(model)).parts
+    args = {"at": "Paris", "sizes": [{}, {"a b": 3}], "deep": {"sure": True}, "none": None}
+    assert call == ToolCallPart("look", args, "f1")
+    assert isinstance(text, TextPart)
+
+
+async def test_objects_of_the_api_may_be_spelled_as_python_does():
+    settings = GoogleModelSettings(google_thinking_config={"include_thoughts": True, "thinking_budget": 5})
+    body = await sent(settings=settings)
+    assert body["generationConfig"]["thinkingConfig"] == {"includeThoughts": True, "thinkingBudget": 5}
+
+
 async def test_calls_without_an_id_get_one_that_stays_with_us():
     call = {"functionCall": {"name": "look", "args": {}}}
     async with model_with(as_json(answer(call)), as_json(answer({"text": "Hi"}))) as (model, server):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.ai.exceptions import UserError
+from app.ai.exceptions import ModelHTTPError, UserError
 from app.ai.messages import (
     CachePoint,
     DocumentUrl,
@@ -17,6 +17,7 @@ from app.ai.messages import (
     SystemPromptPart,
     TextPart,
     ThinkingPart,
+    ToolCallPart,
     UserPromptPart,
     VideoUrl,
 )
@@ -33,8 +34,8 @@ from app.ai.providers.google import GoogleProvider
 from app.ai.providers.huggingface import HuggingFaceProvider
 from app.ai.providers.litellm import LiteLLMProvider
 from app.ai.providers.openrouter import OpenRouterProvider
-from tests.ai.models.apis import HELLO, NOTHING, RESPONSES
-from tests.ai.models.chat_server import as_json, completion, serve
+from tests.ai.models.apis import HELLO, NOTHING, RESPONSES, streamed
+from tests.ai.models.chat_server import as_json, completion, serve, stream
 
 MODELS = {
     "anthropic": "AnthropicModel",
@@ -131,6 +132,37 @@ async def test_groq_searches_where_it_may():
     body = await sent(groq, HELLO, GroqModelSettings(groq_reasoning_format="parsed"), parameters)
     assert body["search_settings"] == {"include_domains": ["x.test"]}
     assert body["reasoning_format"] == "parsed"
+
+
+@pytest.mark.parametrize(
+    ("said", "part"),
+    [
+        ('{"name": "look", "arguments": {"at": 1}}', ToolCallPart("look", {"at": 1}, "id")),
+        ("maybe", TextPart("maybe")),
+    ],
+)
+@pytest.mark.parametrize("way", ["whole", "refused stream", "in the stream"])
+async def test_a_call_that_groq_refuses_is_the_answer(said: str, part: TextPart | ToolCallPart, way: str):
+    error = {"error": {"message": "no", "code": "tool_use_failed", "failed_generation": said, "status_code": 400}}
+    answer = stream({"choices": [{"delta": {"reasoning": "Hm"}}]}, error)
+    with serve([answer if way == "in the stream" else as_json(error, status=400)]) as server:
+        provider = infer_provider_class("groq")(base_url=server.url, api_key="a-key")  # type: ignore[call-arg]
+        async with GroqModel("m", provider=provider) as model:
+            response = await (model.request(HELLO, None, NOTHING) if way == "whole" else streamed(model))
+    made = response.parts[-1]
+    if isinstance(made, ToolCallPart):
+        made.tool_call_id = "id"
+    assert made == part
+    assert (response.finish_reason, len(response.parts)) == ("error", 2 if way == "in the stream" else 1)
+
+
+async def test_other_refusals_of_groq_stay_errors():
+    with serve([as_json({"error": {"message": "no", "code": "invalid_request"}}, status=400)]) as server:
+        provider = infer_provider_class("groq")(base_url=server.url, api_key="a-key")  # type: ignore[call-arg]
+        async with GroqModel("m", provider=provider) as model:
+            for ask in (model.request(HELLO, None, NOTHING), streamed(model)):
+                with pytest.raises(ModelHTTPError):
+                    await ask
 
 
 async def test_xai_keeps_nothing_unless_told_to_and_searches_posts():

@@ -59,6 +59,15 @@ _NATIVE_TOOLS = {
 }
 
 
+MAX_PAUSES = 10
+"""How often an answer that paused is gone on with, before it is taken as it is."""
+
+
+def is_paused(response: ModelResponse) -> bool:
+    """Whether the provider stopped in the middle of a long turn and wants the answer sent back to go on with it."""
+    return (response.provider_details or {}).get("finish_reason") == "pause_turn"
+
+
 def finish_reason_of(reason: str | None) -> FinishReason | None:
     """Our name for a stop reason, None for an unknown one."""
     return _FINISH_REASONS.get(reason or "")

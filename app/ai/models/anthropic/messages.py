@@ -45,26 +45,48 @@ REDACTED = "redacted_thinking"
 _IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 
 
-def system_text(messages: Sequence[ModelMessage], instructions: str | None) -> str | None:
-    """The system prompt: the system parts of all messages, then the instructions."""
-    parts = (part for message in messages if isinstance(message, ModelRequest) for part in message.parts)
-    texts = [part.content for part in parts if isinstance(part, SystemPromptPart)]
+def system_text(messages: Sequence[ModelMessage], instructions: str | None, *, later: bool) -> str | None:
+    """The system prompt: the system parts of the messages, then the instructions.
+
+    With `later`, system parts that come up after the first answer stay where they are.
+    """
+    texts: list[str] = []
+    for message in messages:
+        if isinstance(message, ModelRequest):
+            texts += _system_texts(message)
+        elif later:
+            break
     return "\n\n".join(filter(None, [*texts, instructions])) or None
 
 
-async def to_messages(messages: Sequence[ModelMessage], provider_name: str) -> list[dict[str, Any]]:
-    """The whole conversation apart from the system prompt; neighbours of one role become one message."""
+def _system_texts(request: ModelRequest) -> list[str]:
+    return [part.content for part in request.parts if isinstance(part, SystemPromptPart) and part.content]
+
+
+async def to_messages(messages: Sequence[ModelMessage], provider_name: str, *, later: bool) -> list[dict[str, Any]]:
+    """The whole conversation apart from the system prompt; neighbours of one role become one message.
+
+    With `later`, system parts that come up after the first answer are messages of their own.
+    """
     chat: list[dict[str, Any]] = []
+    answered = False
     for message in messages:
-        if isinstance(message, ModelRequest):
-            role, blocks = "user", await _from_request(message)
-        else:
-            role, blocks = "assistant", _from_response(message, provider_name)
-        if blocks and chat and chat[-1]["role"] == role:
-            chat[-1]["content"] += blocks
-        elif blocks:
-            chat.append({"role": role, "content": blocks})
+        if not isinstance(message, ModelRequest):
+            _add(chat, "assistant", _from_response(message, provider_name))
+            answered = True
+            continue
+        _add(chat, "user", await _from_request(message))
+        # Only after the user's turn may one stand.
+        if later and answered and chat[-1]["role"] == "user":
+            _add(chat, "system", [_text(text) for text in _system_texts(message)])
     return chat
+
+
+def _add(chat: list[dict[str, Any]], role: str, blocks: list[Block]) -> None:
+    if blocks and chat and chat[-1]["role"] == role:
+        chat[-1]["content"] += blocks
+    elif blocks:
+        chat.append({"role": role, "content": blocks})
 
 
 async def _from_request(request: ModelRequest) -> list[Block]:

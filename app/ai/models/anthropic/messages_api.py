@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, cast
 
 from app.ai.messages import ModelMessage, ModelResponse
 from app.ai.models import check_allow_model_requests
 from app.ai.models.answers import ProviderAnswer, read_answer
-from app.ai.models.anthropic.answers import Message, to_response
+from app.ai.models.anthropic.answers import MAX_PAUSES, Message, is_paused, to_response
 from app.ai.models.anthropic.messages import system_text, to_messages
 from app.ai.models.anthropic.settings import CacheTTL, cache_control, settings_body
 from app.ai.models.anthropic.streaming import AnthropicStreamedResponse
@@ -17,6 +18,7 @@ from app.ai.models.anthropic.tools import betas, output_format, tools_body
 from app.ai.models.http import HTTPModel, Question
 from app.ai.models.http_stream import OpenAnswer
 from app.ai.models.parameters import ModelRequestParameters
+from app.ai.models.streamed_response import StreamedResponse
 from app.ai.native_tools import (
     SUPPORTED_NATIVE_TOOLS,
     AbstractNativeTool,
@@ -26,6 +28,7 @@ from app.ai.native_tools import (
 )
 from app.ai.profiles.anthropic import AnthropicModelProfile
 from app.ai.settings import ModelSettings
+from app.ai.tools import RunContext
 from app.ai.usage import RequestUsage
 
 _PATH = "/v1/messages"
@@ -43,6 +46,36 @@ class AnthropicModel(HTTPModel):
     """A model behind the Messages API, of Anthropic or a server that speaks it."""
 
     default_provider = "anthropic"
+
+    async def request(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+    ) -> ModelResponse:
+        response = await super().request(messages, model_settings, model_request_parameters)
+        for _ in range(MAX_PAUSES):
+            if not is_paused(response):
+                break
+            more = await super().request([*messages, response], model_settings, model_request_parameters)
+            response = replace(more, parts=[*response.parts, *more.parts], usage=response.usage + more.usage)
+        return response
+
+    @asynccontextmanager
+    async def request_stream(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+        run_context: RunContext[Any] | None = None,
+    ) -> AsyncGenerator[StreamedResponse]:
+        ask = super().request_stream
+        async with ask(messages, model_settings, model_request_parameters, run_context) as stream:
+            if isinstance(stream, AnthropicStreamedResponse):
+                stream.go_on = lambda so_far: ask(
+                    [*messages, so_far], model_settings, model_request_parameters, run_context
+                )
+            yield stream
 
     async def count_tokens(
         self,
@@ -75,10 +108,11 @@ class AnthropicModel(HTTPModel):
         profile = AnthropicModelProfile.from_profile(self.profile)
         body: dict[str, Any] = {
             "model": self._model_name,
-            "messages": await to_messages(messages, self.system),
+            "messages": await to_messages(messages, self.system, later=profile.anthropic_supports_system_messages),
             **settings_body(settings, parameters.thinking, profile),
         }
-        if system := system_text(messages, self.get_instructions(messages, parameters)):
+        instructions = self.get_instructions(messages, parameters)
+        if system := system_text(messages, instructions, later=profile.anthropic_supports_system_messages):
             body["system"] = _cached_system(system, settings)
         if (ttl := _ttl(settings, "anthropic_cache_messages")) and body["messages"]:
             body["messages"][-1]["content"][-1]["cache_control"] = cache_control(ttl)

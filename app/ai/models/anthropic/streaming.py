@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.ai.messages import CompactionPart, ModelResponseStreamEvent, NativeToolCallPart, ToolCallPart
+from app.ai.messages import (
+    CompactionPart,
+    ModelResponse,
+    ModelResponseStreamEvent,
+    NativeToolCallPart,
+    ToolCallPart,
+)
 from app.ai.models.answers import read_json, validated
-from app.ai.models.anthropic.answers import Message, finish_reason_of, part_of, provider_details, usage_of
+from app.ai.models.anthropic.answers import (
+    MAX_PAUSES,
+    Message,
+    finish_reason_of,
+    is_paused,
+    part_of,
+    provider_details,
+    usage_of,
+)
 from app.ai.models.anthropic.messages import Block
 from app.ai.models.http_stream import HTTPStreamedResponse
+from app.ai.models.streamed_response import StreamedResponse
+from app.ai.usage import RequestUsage
 
 
 @dataclass
@@ -20,7 +38,29 @@ class AnthropicStreamedResponse(HTTPStreamedResponse):
     _counts: dict[str, Any] = field(default_factory=dict[str, Any], init=False)
     _unknown: set[int] = field(default_factory=set[int], init=False)
     """Blocks of kinds that we do not know."""
+    go_on: Callable[[ModelResponse], AbstractAsyncContextManager[StreamedResponse]] | None = None
+    """Asks for the rest of an answer that paused."""
+    _offset: int = field(default=0, init=False)
+    """How many blocks came before the newest pause."""
+    _blocks: int = field(default=0, init=False)
+    _used_before: RequestUsage = field(default_factory=RequestUsage, init=False)
     _citations: dict[int, list[Any]] = field(default_factory=dict[int, "list[Any]"], init=False)
+
+    async def _get_event_iterator(self) -> AsyncIterator[ModelResponseStreamEvent]:
+        async for event in super()._get_event_iterator():
+            yield event
+        for _ in range(MAX_PAUSES):
+            so_far = self.get()
+            if self.go_on is None or not is_paused(so_far):
+                return
+            self._offset, self._used_before = self._blocks, so_far.usage
+            self._counts, self._unknown, self._citations = {}, set(), {}
+            async with self.go_on(so_far) as more:
+                if not isinstance(more, AnthropicStreamedResponse):
+                    raise self._broken_off("paused, and what followed was no stream")
+                self.answer, self._ended, self._done = more.answer, False, False
+                async for event in super()._get_event_iterator():
+                    yield event
 
     def _is_sign_of_life(self, data: str) -> bool:
         return '"ping"' in data[:20]
@@ -29,9 +69,9 @@ class AnthropicStreamedResponse(HTTPStreamedResponse):
         event = read_json(data, self.requested_model)
         match event.get("type"):
             case "content_block_start":
-                return self._start(event["index"], event["content_block"])
+                return self._start(self._offset + event["index"], event["content_block"])
             case "content_block_delta":
-                return self._add(event["index"], event["delta"])
+                return self._add(self._offset + event["index"], event["delta"])
             case "message_start":
                 self._note_start(validated(Message, event["message"]))
             case "message_delta":
@@ -60,9 +100,10 @@ class AnthropicStreamedResponse(HTTPStreamedResponse):
     def _count(self, counts: dict[str, Any] | None) -> None:
         """Counts are totals, so the newest hold."""
         self._counts |= {key: value for key, value in (counts or {}).items() if value is not None}
-        self._usage = usage_of(self._counts)
+        self._usage = self._used_before + usage_of(self._counts)
 
     def _start(self, index: int, block: Block) -> list[ModelResponseStreamEvent]:
+        self._blocks = max(self._blocks, index + 1)
         part = part_of(block, self.provider)
         if part is None:
             if block.get("type") != "text":

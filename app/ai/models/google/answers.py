@@ -21,6 +21,7 @@ from app.ai.messages import (
 )
 from app.ai.models.answers import ProviderAnswer
 from app.ai.models.google.contents import SIGNATURE, TOOL_TYPE, Part
+from app.ai.models.google.partial_args import PartialArgs
 from app.ai.parts import ModelResponsePartsManager
 from app.ai.stamps import generate_tool_call_id
 from app.ai.usage import RequestUsage
@@ -131,6 +132,7 @@ class AnswerReader:
         self.usage = RequestUsage()
         self._details: dict[str, Any] = {}
         self._newest_code_id: str | None = None
+        self._open_call: PartialArgs | None = None
         self._newest_tool_id = ""
         self._told_tools: set[str] = set()
         self.id: str | None = None
@@ -198,6 +200,8 @@ class AnswerReader:
         match part:
             case {"text": str(text)}:
                 return self._take_text(text, details, thought=part.get("thought", False))
+            case {"functionCall": call} if self._open_call or "partialArgs" in call or call.get("willContinue"):
+                return self._take_piece_of_call(call, details)
             case {"functionCall": {"name": str(name), **call}}:
                 made = ToolCallPart(name, call.get("args") or {}, call.get("id") or generate_tool_call_id())
             case {"inlineData": {"mimeType": str(media_type), "data": str(data)}}:
@@ -214,6 +218,21 @@ class AnswerReader:
         if details or not isinstance(made, ToolCallPart):
             made.provider_name, made.provider_details = self._provider_name, details
         return self._whole(made)
+
+    def _take_piece_of_call(self, call: Part, details: dict[str, Any] | None) -> list[ModelResponseStreamEvent]:
+        events: list[ModelResponseStreamEvent] = []
+        if self._open_call is None:
+            made = ToolCallPart(call["name"], None, call.get("id") or generate_tool_call_id())
+            if details:
+                made.provider_name, made.provider_details = self._provider_name, details
+            self._open_call = PartialArgs()
+            events += self._whole(made)
+        self._open_call.take(call.get("partialArgs") or [])
+        if not call.get("willContinue"):
+            # Values of paths are no JSON text that grows, so the arguments are told when they are complete.
+            args, self._open_call = self._open_call.args, None
+            events += self._manager.handle_tool_call_delta(vendor_part_id=self._place, args=args)
+        return events
 
     def _take_native(self, part: Part, details: dict[str, Any] | None) -> list[ModelResponseStreamEvent]:
         told: dict[str, Any] = part.get("toolCall") or part.get("toolResponse") or {}

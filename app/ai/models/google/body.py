@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from app.ai.exceptions import UserError
 from app.ai.models.parameters import ModelRequestParameters
@@ -55,6 +56,8 @@ _NAMES = {
     "google_cached_content": "cachedContent",
     "google_service_tier": "serviceTier",
 }
+_OBJECTS = {"thinkingConfig", "speechConfig"}
+_SNAKE = re.compile("_([a-z])")
 _BUDGETS: Mapping[ThinkingLevel, int] = {
     True: -1,  # as the model sees fit
     False: 0,
@@ -96,8 +99,19 @@ def settings_body(
         config["responseJsonSchema"] = _named(parameters.output_object)
     elif parameters.output_mode == "prompted" and profile.supports_json_object_output and not parameters.function_tools:
         config["responseMimeType"] = "application/json"
+    for name in _OBJECTS & config.keys():
+        config[name] = _in_api_case(config[name])
     body = {name: given[key] for key, name in _NAMES.items() if given.get(key) is not None}
     return {"generationConfig": config, **body}
+
+
+def _in_api_case(value: Any) -> Any:
+    """An object of the API with its keys as the API spells them, also if they were spelled as Python does."""
+    if isinstance(value, list):
+        return [_in_api_case(item) for item in cast("list[Any]", value)]
+    if not isinstance(value, dict):
+        return value
+    return {_SNAKE.sub(lambda found: found[1].upper(), key): _in_api_case(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
 
 def _named(output: OutputObjectDefinition) -> dict[str, Any]:

@@ -69,7 +69,6 @@ EXPLAINED = {
     "~$.tools[].type": "a fixed version of the provider's tool",
     "-$.tools[].allowed_callers": "the provider's tools are called directly in the version that we ask for",
     "~$.system": "the system prompt is one text",
-    "~$.messages (length N recorded, N sent)": "system prompts in the middle of a conversation go to its head",
     "~$.stream": "long answers are streamed in any case",
 }
 
@@ -96,6 +95,9 @@ def understood(body: dict[str, Any], answers: list[ModelResponse]) -> Asked:
     settings = {ours: body[theirs] for theirs, ours in _SETTINGS.items() if theirs in body}
     if effort := body.get("output_config", {}).get("effort"):
         settings["anthropic_effort"] = effort
+    last = body["messages"][-1]
+    if last["role"] == "system" and "cache_control" in last["content"][-1]:
+        settings["anthropic_cache_messages"] = last["content"][-1]["cache_control"].get("ttl", True)
     if "cache_control" in body:
         settings["anthropic_cache"] = body["cache_control"].get("ttl", True)
     choice = body.get("tool_choice", {})

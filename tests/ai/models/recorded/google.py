@@ -48,6 +48,8 @@ _SETTINGS = {
 
 EXPLAINED = {
     "-$.generationConfig.responseModalities": "text is the default",
+    "-$.generationConfig.thinkingConfig.thinking_budget": "names go in camel case",
+    "+$.generationConfig.thinkingConfig.thinkingBudget": "names go in camel case",
     "-$.systemInstruction.role": "the role of a system instruction means nothing",
     "-$.tools[].functionDeclarations[].parameters": "schemas go as JSON schema,",
     "-$.tools[].functionDeclarations[].parameters_json_schema": "under the name in camel case",
