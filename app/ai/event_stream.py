@@ -25,18 +25,20 @@ _LATE: Any = object()
 
 
 class EventChannel(Generic[T]):
-    """A queue of events that can be closed; an async iterator for its one reader."""
+    """Hands events to its one reader, as their async iterator, until it is closed.
 
-    def __init__(self, capacity: int | None = None):
-        """`capacity` events may wait to be read before `send` waits; None for any number."""
+    `send` waits until the reader has the event; `in_step`, until it wants the next one, as a generator does.
+    """
+
+    def __init__(self, *, in_step: bool = False):
         self._queue: asyncio.Queue[Any] = asyncio.Queue()
-        self._free = asyncio.Semaphore(capacity) if capacity is not None else None
+        self._in_step = in_step
+        self._is_read = False
         self._ended = False
 
     async def send(self, event: T) -> None:
-        if self._free is not None:
-            await self._free.acquire()
         self._queue.put_nowait(event)
+        await self._queue.join()
 
     def close(self) -> None:
         """No more events will come."""
@@ -46,12 +48,17 @@ class EventChannel(Generic[T]):
         return self
 
     async def __anext__(self) -> T:
+        if self._is_read:
+            self._is_read = False
+            self._queue.task_done()
         event = _END if self._ended else await self._queue.get()
         if event is _END:
             self._ended = True
             raise StopAsyncIteration
-        if self._free is not None:
-            self._free.release()
+        if self._in_step:
+            self._is_read = True
+        else:
+            self._queue.task_done()
         return event
 
 
@@ -126,7 +133,7 @@ async def ignore_event(event: Any) -> None:
 @asynccontextmanager
 async def feed_handler(handler: EventStreamHandler[Any], ctx: RunContext[Any]) -> AsyncGenerator[Emit]:
     """Let a handler read, beside the body of the block, what the body emits. Its error ends the block at once."""
-    channel: EventChannel[Any] = EventChannel()
+    channel: EventChannel[Any] = EventChannel(in_step=True)
 
     async def read() -> None:
         await handler(ctx, channel)
@@ -180,10 +187,15 @@ class EventStream(Generic[T]):
     Leaving the context early cancels the work. Errors of the work are raised to the reader.
     """
 
-    def __init__(self, produce: Callable[[Callable[[Any], Awaitable[None]]], Awaitable[None]]):
-        """`produce` does the work and passes each event to the function that it is given."""
+    def __init__(
+        self, produce: Callable[[Callable[[Any], Awaitable[None]]], Awaitable[None]], *, in_step: bool = False
+    ):
+        """`produce` does the work and passes each event to the function that it is given.
+
+        Once the reader has an event the work goes on; `in_step`, once it wants the next one.
+        """
         self._produce = produce
-        self._channel: EventChannel[T] = EventChannel(capacity=1)
+        self._channel: EventChannel[T] = EventChannel(in_step=in_step)
         self._work: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:

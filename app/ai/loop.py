@@ -249,7 +249,7 @@ class CallToolsNode(AgentNode[AgentDepsT, OutputDataT]):
             if self._next is None:
                 self._next = await self._go_on(ctx, emit)
 
-        async with EventStream[AgentStreamEvent](produce) as events:
+        async with EventStream[AgentStreamEvent](produce, in_step=True) as events:
             yield events
             await drain(events)
 

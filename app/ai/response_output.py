@@ -49,8 +49,10 @@ class ResponseOutput:
 
     def is_in(self, response: ModelResponse, final: FinalResultEvent | None) -> bool:
         """Whether a response holds an output; in one that comes whole no `final` told of it."""
-        if final is not None or self._output_call(response, final) is not None:
+        if self._output_call(response, final) is not None:
             return True
+        if final is not None:
+            return final.tool_name is None
         if response.tool_calls:
             return self.deferred_of(response) is not None
         return bool(response.images or text_of(response))

@@ -187,6 +187,13 @@ async def test_a_call_that_cannot_be_made_keeps_its_place_among_ordered_results(
     assert [event.tool_call_id for event in events if isinstance(event, FunctionToolResultEvent)] == ["1", "2", "3"]
 
 
+async def test_two_calls_with_one_id_are_both_reported():
+    model, _ = scripted([call("noop"), call("noop")], "done")
+    events = await all_events(Agent(model, tools=[noop]))
+    kinds = [event.event_kind for event in events if event.event_kind.startswith("function")]
+    assert kinds == ["function_tool_call"] * 2 + ["function_tool_result"] * 2
+
+
 async def test_resumed_calls_are_reported_in_the_order_of_the_response():
     agent: Agent[None, Any] = Agent(output_type=[str, DeferredToolRequests], toolsets=[ExternalToolset([FAR])])
     agent.tool_plain(requires_approval=True)(noop)
@@ -283,16 +290,42 @@ async def test_an_error_of_the_handler_ends_the_calls_that_are_under_way():
 
     async def fail(ctx: RunContext[Any], events: AsyncIterable[AgentStreamEvent]) -> None:
         async for event in events:
-            if isinstance(event, FunctionToolCallEvent):
+            if isinstance(event, FunctionToolResultEvent):
                 raise LookupError("no")
 
-    model, _ = scripted(call("forever"), "done")
-    agent = Agent(model, tools=[forever])
+    model, _ = scripted([call("forever"), call("noop")], "done")
+    agent = Agent(model, tools=[forever, noop])
     with pytest.raises(LookupError):
         await agent.run("go", event_stream_handler=fail)
     assert ended == ["forever"]
     task = asyncio.current_task()
     assert task is not None and not task.cancelling()
+
+
+@pytest.mark.parametrize("by_handler", [True, False])
+async def test_a_tool_waits_until_the_event_of_its_call_was_dealt_with(by_handler: bool):
+    done: list[str] = []
+
+    async def note(ctx: Any, events: AsyncIterable[Any]) -> None:
+        async for event in events:
+            await asyncio.sleep(0)
+            done.append(event.event_kind)
+
+    def work() -> None:
+        done.append("work")
+
+    model, _ = scripted(call("work"), "done")
+    agent = Agent(model, tools=[work])
+    if by_handler:
+        await agent.run("go", event_stream_handler=note)
+    else:
+        async with agent.iter("go") as run:
+            async for node in run:
+                if Agent.is_call_tools_node(node):
+                    async with node.stream(run.ctx) as events:
+                        await note(None, events)
+    begin = done.index("function_tool_call")
+    assert done[begin : begin + 3] == ["function_tool_call", "work", "function_tool_result"]
 
 
 async def test_a_handler_sees_what_came_before_an_error_of_a_tool():
