@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from app.ai.agent import AbstractAgent
     from app.ai.capabilities import AbstractCapability
+    from app.ai.capabilities.loaded import LoadedCapabilities
     from app.ai.messages import ModelMessage, ToolCallPart, UserContent
     from app.ai.models import Model
     from app.ai.pending import EnqueueContent, PendingMessagePriority, PendingMessages
@@ -103,6 +104,8 @@ class RunContext(Generic[RunContextAgentDepsT]):
         default_factory=dict[str, "AbstractCapability[RunContextAgentDepsT]"], repr=False, compare=False
     )
     """The run's capabilities that have an id, by it."""
+    loading: LoadedCapabilities | None = field(default=None, repr=False, compare=False)
+    """Knows which capabilities were loaded in the messages that it has read before."""
     pending_messages: PendingMessages | None = field(default=None, repr=False, compare=False)
     """What `enqueue` adds to; None where there is no run."""
 
@@ -118,9 +121,9 @@ class RunContext(Generic[RunContextAgentDepsT]):
     @property
     def loaded_capability_ids(self) -> set[str]:
         """The capabilities with `defer_loading` that the model has loaded."""
-        from app.ai.capabilities.on_demand import loaded_capabilities  # knows of contexts
+        from app.ai.capabilities.loaded import LoadedCapabilities  # brings the messages
 
-        return loaded_capabilities(self.messages)
+        return (self.loading or LoadedCapabilities()).of(self.messages)
 
     @property
     def last_attempt(self) -> bool:

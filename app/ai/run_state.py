@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 from app.ai.callbacks import resolve
 from app.ai.capabilities.abstract import AbstractCapability
 from app.ai.capabilities.combined import CombinedCapability
+from app.ai.capabilities.loaded import LoadedCapabilities
 from app.ai.event_stream import EventStreamHandler, drain
 from app.ai.graph import GraphRunContext
 from app.ai.instructions import Instructions
@@ -89,6 +90,7 @@ class GraphAgentDeps(Generic[AgentDepsT, OutputDataT]):
         default_factory=dict[str, AbstractCapability[AgentDepsT]]
     )
     """Those that have an id."""
+    loading: LoadedCapabilities = field(default_factory=LoadedCapabilities)
     event_stream_handler: EventStreamHandler[AgentDepsT] | None = None
     instrumentation: InstrumentationSettings | None = None
 
@@ -135,6 +137,7 @@ def build_run_context(run: RunState) -> RunContext[Any]:
         metadata=state.metadata,
         pending_messages=state.pending,
         capabilities=deps.capabilities,
+        loading=deps.loading,
     )
     if settings := deps.instrumentation:
         ctx.tracer = settings.tracer

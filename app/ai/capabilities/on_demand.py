@@ -18,14 +18,7 @@ from app.ai.callbacks import call_user_function, resolve
 from app.ai.capabilities.abstract import AbstractCapability
 from app.ai.exceptions import ModelRetry, UserError
 from app.ai.instructions import AgentInstructions, Instructions
-from app.ai.messages import (
-    InstructionPart,
-    LoadCapabilityCallPart,
-    LoadCapabilityReturnPart,
-    ModelMessage,
-    ModelRequest,
-    ModelResponse,
-)
+from app.ai.messages import InstructionPart
 from app.ai.native_tools import AbstractNativeTool, AgentNativeTool
 from app.ai.run_context import AgentDepsT, RunContext
 from app.ai.settings import ModelSettings
@@ -45,28 +38,6 @@ _id_validator = SchemaValidator(
         {"id": core_schema.typed_dict_field(core_schema.str_schema())}, extra_behavior="forbid"
     )
 )
-
-
-def loaded_capabilities(messages: Sequence[ModelMessage]) -> set[str]:
-    """The ids of the capabilities that were loaded in a conversation."""
-    asked: dict[str, str] = {}
-    loaded: set[str] = set()
-    for message in messages:
-        if isinstance(message, ModelResponse):
-            calls = [part for part in message.parts if isinstance(part, LoadCapabilityCallPart)]
-            asked |= {part.tool_call_id: str(part.args_as_dict().get("id")) for part in calls}
-        else:
-            loaded |= {asked[call_id] for call_id in _answered(message) if call_id in asked}
-    return loaded
-
-
-def _answered(request: ModelRequest) -> list[str]:
-    # A call that was denied, or skipped for a final result, is answered by a text.
-    return [
-        part.tool_call_id
-        for part in request.parts
-        if isinstance(part, LoadCapabilityReturnPart) and isinstance(part.content, Mapping)
-    ]
 
 
 def instructions_of(capability: AbstractCapability[AgentDepsT]) -> AgentInstructions[AgentDepsT]:
