@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from app.ai import Agent, ApprovalRequired, RunContext
+from app.ai.capabilities import Capability
 from app.ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart, ToolReturnPart, UserPromptPart
 from app.ai.models.function import AgentInfo, FunctionModel
 from app.ai.tools import ToolDefinition
@@ -39,6 +40,7 @@ clerk = Agent(
     FunctionModel(clerk_model),
     name="clerk",
     toolsets=[ExternalToolset([ToolDefinition(name="ship", parameters_json_schema=address_schema)], id="shop")],
+    capabilities=[Capability(id="stamps", instructions="Stamp every paper.", defer_loading=True)],
 )
 
 

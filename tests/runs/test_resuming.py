@@ -53,6 +53,12 @@ def test_a_search_for_tools_is_a_recorded_step(shared: Office) -> None:
     assert [name for name, _, _ in steps(shared, run_id)] == ["model", "tool:search_tools", "model"]
 
 
+def test_loading_a_capability_is_a_recorded_step(shared: Office) -> None:
+    run_id = shared.start(("load_capability", {"id": "stamps"}))
+    assert shared.answers(run_id) == [["load_capability", {"instructions": "Stamp every paper."}, "success"]]
+    assert [name for name, _, _ in steps(shared, run_id)] == ["model", "tool:load_capability", "model"]
+
+
 def test_a_call_that_was_made_but_could_not_be_kept_is_not_made_again(shared: Office) -> None:
     before = shared.effects()
     run_id = shared.start(("babble", {}))
