@@ -8,7 +8,16 @@ import pytest
 from pydantic import TypeAdapter
 
 from app.ai import Agent, BinaryImage, RunContext, UserError
-from app.ai.capabilities import MCP, ImageGeneration, NativeTool, ToolSearch, WebFetch, WebSearch, XSearch
+from app.ai.capabilities import (
+    MCP,
+    AbstractCapability,
+    ImageGeneration,
+    NativeTool,
+    ToolSearch,
+    WebFetch,
+    WebSearch,
+    XSearch,
+)
 from app.ai.messages import FilePart, ModelResponse, ToolReturnPart
 from app.ai.models.test import TestModel
 from app.ai.native_tools import (
@@ -151,6 +160,17 @@ async def test_the_provider_searches_tools_where_its_own_strategy_is_asked_for()
     assert offered(script) == (["search"], [ToolSearchTool(strategy="regex")])
     with pytest.raises(UserError, match="ToolSearchTool"):
         await agent.run("go", model=scripted("done", profile=WITHOUT)[0])
+
+
+async def test_the_old_name_of_the_method_still_counts_and_is_told_of():
+    class Coder(AbstractCapability[None]):
+        def get_builtin_tools(self) -> list[CodeExecutionTool]:
+            return [CodeExecutionTool()]
+
+    model, script = scripted("done")
+    with pytest.warns(DeprecationWarning, match="use `get_native_tools`"):
+        await Agent(model, capabilities=[Coder()]).run("go")
+    assert offered(script) == ([], [CodeExecutionTool()])
 
 
 def test_native_tools_are_read_by_their_kind():

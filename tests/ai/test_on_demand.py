@@ -105,6 +105,11 @@ async def test_a_capability_that_does_not_exist_cannot_be_loaded():
     assert offered(script)[-1] == ["load_capability"]
 
 
+async def test_the_test_model_loads_what_there_is():
+    result = await Agent[Any, str](TestModel(), capabilities=[refunds()]).run("go")
+    assert "Be kind." in result.output
+
+
 async def test_loading_that_was_skipped_for_a_result_does_not_count():
     model, script = scripted([call("final_result", {"response": 1}), LOAD], call("final_result", {"response": 2}))
     agent = Agent[Any, int](model, output_type=int, capabilities=[refunds()])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias
@@ -127,7 +128,11 @@ class AbstractCapability(Generic[AgentDepsT]):
 
     def get_native_tools(self) -> Sequence[AgentNativeTool[AgentDepsT]]:
         """Tools of the provider that the model may use, or functions that choose one for each request."""
-        return []
+        old: Callable[[], Sequence[AgentNativeTool[AgentDepsT]]] | None = getattr(self, "get_builtin_tools", None)
+        if old is None:
+            return []
+        warnings.warn("`get_builtin_tools` is deprecated, use `get_native_tools`", DeprecationWarning, stacklevel=2)
+        return old()
 
     def get_wrapper_toolset(self, toolset: AbstractToolset[AgentDepsT]) -> AbstractToolset[AgentDepsT] | None:
         """Something around all toolsets of the run; None leaves them as they are."""

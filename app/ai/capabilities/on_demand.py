@@ -118,7 +118,8 @@ class CapabilityLoader(AbstractToolset[AgentDepsT]):
         return InstructionPart("\n".join([_CATALOG, *entries]))
 
     async def get_tools(self, ctx: RunContext[AgentDepsT]) -> dict[str, ToolsetTool[AgentDepsT]]:
-        schema = {"type": "object", "properties": {"id": {"type": "string", "description": _ID_DESCRIPTION}}}
+        known = {"type": "string", "enum": list(self.capabilities), "description": _ID_DESCRIPTION}
+        schema = {"type": "object", "properties": {"id": known}}
         definition = ToolDefinition(
             name=LOAD_TOOL,
             description=_DESCRIPTION,
