@@ -202,6 +202,22 @@ async def test_apply_and_visit_and_replace_reach_every_leaf():
     assert replaced.label.count("Counting") == 1 and combined.label.count("Counting") == 0
 
 
+class Named(WrapperToolset[Any]):
+    def __init__(self, name: str, wrapped: AbstractToolset[Any]):
+        super().__init__(wrapped)
+        self.name = name
+
+
+async def test_wrappers_with_a_constructor_of_their_own_can_be_put_around_something_else():
+    wrapper = Named("mine", weather())
+    other = wrapper.visit_and_replace(lambda leaf: leaf.prefixed("new"))
+    assert isinstance(other, Named)
+    assert (other.name, list(await other.get_tools(context()))) == ("mine", ["new_forecast", "new_temperature"])
+    model, script = scripted("done")
+    await Agent(model, toolsets=[Named("mine", DynamicToolset(lambda ctx: weather()))]).run("go")
+    assert [tool.name for tool in script.infos[0].function_tools] == ["forecast", "temperature"]
+
+
 async def test_external_tools_cannot_be_called():
     toolset = ExternalToolset([ToolDefinition(name="ask_customer")])
     tools = await toolset.get_tools(context())

@@ -60,9 +60,9 @@ class AbstractAgent(Generic[AgentDepsT, OutputDataT], ABC):
     def name(self, value: str | None) -> None: ...
 
     @property
-    @abstractmethod
     def description(self) -> str | None:
         """What the agent does, in words for people."""
+        return None
 
     @property
     @abstractmethod
@@ -85,9 +85,9 @@ class AbstractAgent(Generic[AgentDepsT, OutputDataT], ABC):
         """All toolsets, that of the agent's own function tools included."""
 
     @property
-    @abstractmethod
     def root_capability(self) -> CombinedCapability[AgentDepsT]:
         """All capabilities of the agent, as one."""
+        return CombinedCapability()
 
     async def system_prompt_parts(
         self,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Sequence
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from app.ai.capabilities.abstract import AbstractCapability
@@ -60,7 +61,12 @@ class WrapperCapability(AbstractCapability[AgentDepsT]):
 
     async def for_run(self, ctx: RunContext[AgentDepsT]) -> Self:
         wrapped = await self.wrapped.for_run(ctx)
-        return self if wrapped is self.wrapped else replace(self, wrapped=wrapped)
+        if wrapped is self.wrapped:
+            return self
+        # A copy, because subclasses may have constructors of their own.
+        another = copy(self)
+        another.wrapped = wrapped
+        return another
 
     def get_instructions(self) -> Any:
         return self.wrapped.get_instructions()

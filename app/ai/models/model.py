@@ -24,6 +24,10 @@ from app.ai.usage import RequestUsage
 class Model(ABC):
     """A model that a run can ask. Entering it as an async context keeps its connections until exit."""
 
+    # On the class, for models of others whose constructor does not call this one.
+    _settings: ModelSettings | None = None
+    _profile: ModelProfileSpec | None = None
+
     def __init__(self, *, settings: ModelSettings | None = None, profile: ModelProfileSpec | None = None):
         self._settings = settings
         self._profile = profile

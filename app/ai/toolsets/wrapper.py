@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import dataclass
 from typing import Any, Self
 
 from app.ai.run_context import AgentDepsT, RunContext
@@ -54,7 +55,12 @@ class WrapperToolset(AbstractToolset[AgentDepsT]):
     def visit_and_replace(
         self, visitor: Callable[[AbstractToolset[AgentDepsT]], AbstractToolset[AgentDepsT]]
     ) -> AbstractToolset[AgentDepsT]:
-        return replace(self, wrapped=self.wrapped.visit_and_replace(visitor))
+        return self._around(self.wrapped.visit_and_replace(visitor))
 
     def _around(self, wrapped: AbstractToolset[AgentDepsT]) -> AbstractToolset[AgentDepsT]:
-        return self if wrapped is self.wrapped else replace(self, wrapped=wrapped)
+        if wrapped is self.wrapped:
+            return self
+        # A copy, because subclasses may have constructors of their own.
+        another = copy(self)
+        another.wrapped = wrapped
+        return another
