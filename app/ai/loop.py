@@ -28,6 +28,7 @@ from app.ai.graph import BaseNode, End
 from app.ai.history import with_unique_call_ids
 from app.ai.messages import (
     AgentStreamEvent,
+    ModelMessage,
     ModelRequest,
     ModelRequestPart,
     ModelResponse,
@@ -56,7 +57,6 @@ from app.ai.run_state import (
     GraphAgentState,
     RunState,
     build_run_context,
-    deliver,
     output_context,
     stamp_request,
 )
@@ -122,28 +122,28 @@ class ModelRequestNode(AgentNode[AgentDepsT, OutputDataT]):
         return AgentStream(response, output, deps.usage_limits, finish)
 
     async def _ask_model(self, ctx: RunState, read: ReadResponse | None) -> CallToolsNode[Any, Any]:
-        await self._begin_step(ctx)
+        pending = await self._begin_step(ctx)
         run_context = build_run_context(ctx)
         prepared, response = await ctx.deps.steps.model_request(
             run_context,
-            partial(prepare_request, ctx, run_context, self.request),
+            partial(prepare_request, ctx, run_context, self.request, pending),
             partial(self._send, ctx, run_context, read),
         )
         ctx.state.max_tokens = (prepared.model_settings or {}).get("max_tokens")
         _keep_prepared(ctx, prepared)
         return self._finish_step(ctx, prepared, response)
 
-    async def _begin_step(self, ctx: RunState) -> None:
+    async def _begin_step(self, ctx: RunState) -> list[ModelMessage]:
+        """Make the request the newest message. What is pending comes after it, once it is prepared."""
         state, deps = ctx.state, ctx.deps
         state.run_step += 1
         if not self.is_resuming:
             self.request = stamp_request(self.request, state)
         state.message_history.append(self.request)
-        if pending := state.pending.take("asap"):
-            self.request = deliver(ctx, pending)
-            state.message_history.append(self.request)
+        pending = state.pending.take("asap")
         deps.tool_manager = await deps.tool_manager.for_run_step(build_run_context(ctx))
         deps.usage_limits.check_before_request(state.usage)
+        return pending
 
     async def _send(
         self,

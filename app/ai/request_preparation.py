@@ -23,22 +23,27 @@ from app.ai.models import Model, ModelRequestParameters
 from app.ai.models.request_context import ModelRequestContext
 from app.ai.native_tools import AbstractNativeTool
 from app.ai.run_context import RunContext
-from app.ai.run_state import AgentModelSettings, RunState, merged_settings, stamp_request
+from app.ai.run_state import AgentModelSettings, RunState, merged_settings, stamp_message, stamp_request
 from app.ai.settings import ModelSettings, merge_model_settings
 from app.ai.steps import PreparedRequest
 from app.ai.tools import ToolDefinition
 
 
-async def prepare_request(run: RunState, ctx: RunContext[Any], request: ModelRequest) -> PreparedRequest:
-    """Ask user code what this request shall hold. Raises `UserError` if there is nothing to send."""
+async def prepare_request(
+    run: RunState, ctx: RunContext[Any], request: ModelRequest, pending: Sequence[ModelMessage]
+) -> PreparedRequest:
+    """Ask user code what this request shall hold. Raises `UserError` if there is nothing to send.
+
+    The `pending` messages, which end in a request, are sent after it.
+    """
     settings = await _merge_settings(ctx, run.deps.model_settings)
     ctx = replace(ctx, model_settings=settings)
     parts = await _instruction_parts(run, ctx)
     message = replace(request, instructions=InstructionPart.join(parts))
-    if not message.parts and not message.instructions and len(run.state.message_history) == 1:
+    if not (message.parts or message.instructions or pending) and len(run.state.message_history) == 1:
         raise UserError("There is nothing to ask the model: no prompt, no history and no instructions")
     parameters = replace(_parameters(run, parts), native_tools=await _native_tools(run, ctx))
-    prepared = PreparedRequest(message, settings, parameters)
+    prepared = _with_pending(run, PreparedRequest(message, settings, parameters), pending)
     if run.deps.usage_limits.count_tokens_before_request:
         await _check_counted_tokens(run, prepared)
     return await _with_hooks(run, ctx, prepared) if run.deps.capability.capabilities else prepared
@@ -49,9 +54,22 @@ def messages_to_send(model: Model, messages: Sequence[ModelMessage]) -> list[Mod
     return model.prepare_messages(merge_messages(messages))
 
 
+def _with_pending(run: RunState, prepared: PreparedRequest, pending: Sequence[ModelMessage]) -> PreparedRequest:
+    if not pending:
+        return prepared
+    *earlier, newest = [stamp_message(message, run.state) for message in pending]
+    assert isinstance(newest, ModelRequest), "what is enqueued ends in a request"
+    return replace(prepared, message=newest, history=[*_earlier(run, prepared), prepared.message, *earlier])
+
+
+def _earlier(run: RunState, prepared: PreparedRequest) -> list[ModelMessage]:
+    """The messages before the newest one."""
+    return run.state.message_history[:-1] if prepared.history is None else prepared.history
+
+
 async def _with_hooks(run: RunState, ctx: RunContext[Any], prepared: PreparedRequest) -> PreparedRequest:
     assert prepared.parameters is not None, "a request that was just prepared has parameters"
-    history = run.state.message_history[:-1]
+    history = _earlier(run, prepared)
     context = ModelRequestContext(
         run.deps.model, [*history, prepared.message], prepared.model_settings, prepared.parameters
     )
@@ -73,7 +91,7 @@ async def _with_hooks(run: RunState, ctx: RunContext[Any], prepared: PreparedReq
         context.model_settings,
         context.model_request_parameters,
         model=context.model,
-        history=None if unchanged else [message for message in earlier if message is not None],
+        history=prepared.history if unchanged else [message for message in earlier if message is not None],
     )
 
 
@@ -124,7 +142,7 @@ def _with_return_schema(definition: ToolDefinition) -> ToolDefinition:
 
 async def _check_counted_tokens(run: RunState, prepared: PreparedRequest) -> None:
     assert prepared.parameters is not None, "a request that was just prepared has parameters"
-    messages = messages_to_send(run.deps.model, [*run.state.message_history[:-1], prepared.message])
+    messages = messages_to_send(run.deps.model, [*_earlier(run, prepared), prepared.message])
     counted = await run.deps.model.count_tokens(messages, prepared.model_settings, prepared.parameters)
     usage = copy(run.state.usage)
     usage.incr(counted)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.ai import Agent, End, ImageUrl, RunContext, UserError
+from app.ai.capabilities import ProcessHistory
 from app.ai.exceptions import UndrainedPendingMessagesError
 from app.ai.messages import ModelMessage, ModelRequest, ModelResponse, SystemPromptPart, TextPart, UserPromptPart
 from app.ai.pending import as_messages
@@ -31,10 +32,27 @@ async def test_a_tool_can_add_to_the_next_request():
     assert result.output == "done"
     kinds = [[part.part_kind for part in message.parts] for message in result.all_messages()]
     assert kinds == [["user-prompt"], ["tool-call"], ["tool-return"], ["user-prompt"], ["text"]]
-    added = result.all_messages()[3]
-    assert isinstance(added, ModelRequest)
-    assert added.run_id == result.run_id and added.timestamp is not None and added.instructions == "Be kind."
-    assert [part.part_kind for part in script.last_request.parts] == ["tool-return", "user-prompt"]
+    answers, added = result.all_messages()[2:4]
+    assert isinstance(answers, ModelRequest) and isinstance(added, ModelRequest)
+    assert added.run_id == result.run_id and added.timestamp is not None
+    assert (answers.instructions, added.instructions) == ("Be kind.", None)
+    sent = script.last_request
+    assert [part.part_kind for part in sent.parts] == ["tool-return", "user-prompt"] and sent.instructions == "Be kind."
+
+
+async def test_what_is_enqueued_is_seen_by_hooks():
+    model, script = scripted("done")
+    seen: list[int] = []
+
+    def look(messages: list[ModelMessage]) -> list[ModelMessage]:
+        seen.append(len(messages))
+        return messages
+
+    async with Agent(model, capabilities=[ProcessHistory(look)]).iter("go") as run:
+        run.enqueue(ModelRequest.user_text_prompt("one"), ModelResponse([TextPart("two")]), "three")
+        await run.to_end()
+    assert seen == [4] and prompts(run.all_messages()) == ["go", "one", "three"]
+    assert [len(message.parts) for message in script.requests[0]] == [2, 1, 1]
 
 
 async def test_a_run_that_would_end_goes_on_with_what_was_enqueued():
