@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from types import NoneType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Union, cast, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, Union, cast, get_args, get_origin, get_type_hints
 
 import pydantic_core
-from pydantic import TypeAdapter, ValidationError
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from app.ai.callbacks import call_with_optional_context, function_name
-from app.ai.exceptions import ModelRetry
+from app.ai.callbacks import call_with_optional_context, function_name, wants_context
+from app.ai.exceptions import ModelRetry, UserError
 from app.ai.function_schema import AllowPartial, FunctionSchema, NamedValidator, function_schema
 from app.ai.json_schema import (
     GenerateToolJsonSchema,
@@ -95,6 +96,14 @@ class TextFunction(_TextAsItIs):
     """A function makes the output of the whole text."""
 
     function: Callable[..., Any]
+
+    def __post_init__(self) -> None:
+        if not _takes_text(self.function):
+            name = function_name(self.function)
+            raise UserError(
+                f"TextOutput({name}) cannot give {name} the model's text; "
+                "it takes a function of one `str`, with a RunContext before it or without"
+            )
 
     @property
     def result_type(self) -> Any:
@@ -261,8 +270,42 @@ def _function_processor(function: Callable[..., Any]) -> ObjectProcessor:
     )
 
 
+def _takes_text(function: Any) -> bool:
+    if not callable(function):
+        return False
+    try:
+        signature = inspect.signature(function)
+        before = (None,) if wants_context(function, other_arguments=1) else ()
+        *context, text = signature.bind(*before, "text").arguments
+    except ValueError:
+        return True  # built in, such as int
+    except TypeError:
+        return False
+    hints = _type_hints(function)
+    return _may_be_text(hints.get(text, str)) and not any(hints.get(name) is str for name in context)
+
+
+def _may_be_text(hint: Any) -> bool:
+    origin = get_origin(hint) or hint
+    if origin in (Union, UnionType):
+        return any(_may_be_text(option) for option in get_args(hint))
+    if origin is Annotated:
+        return _may_be_text(get_args(hint)[0])
+    return not isinstance(origin, type) or issubclass(origin, str) or issubclass(str, origin)
+
+
 def _type_processor(type_: Any) -> ObjectProcessor:
     name = getattr(type_, "__name__", None) or str(type_)
+    try:
+        return _schema_processor(type_, name)
+    except PydanticUserError as err:
+        raise UserError(
+            f"The output type {name} cannot be described to a model: {err.message.splitlines()[0]} "
+            "Use a type that pydantic can turn into a JSON schema."
+        ) from err
+
+
+def _schema_processor(type_: Any, name: str) -> ObjectProcessor:
     if is_model_like(get_origin(type_) or type_):
         adapter: TypeAdapter[Any] = TypeAdapter(type_)
         schema = inline_top_reference(adapter.json_schema(schema_generator=GenerateToolJsonSchema))
@@ -364,10 +407,14 @@ def _choice(kind: str, description: str | None, data: dict[str, Any]) -> dict[st
 
 
 def return_type(function: Callable[..., Any]) -> Any:
+    return _type_hints(function).get("return", Any)
+
+
+def _type_hints(function: Callable[..., Any]) -> dict[str, Any]:
     try:
-        return get_type_hints(function, include_extras=True).get("return", Any)
+        return get_type_hints(function, include_extras=True)
     except (NameError, TypeError):
-        return Any
+        return {}
 
 
 def union_of(types: Sequence[Any]) -> Any:

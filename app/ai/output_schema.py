@@ -268,6 +268,8 @@ def _flatten(spec: Any) -> Iterator[Any]:
 def _marker_schema(outputs: _Outputs) -> OutputSchema[Any]:
     marker = outputs.markers[0]
     types = list(_flatten(marker.outputs))
+    if not types:
+        raise UserError(f"{type(marker).__name__}(...) needs at least one type or function")
     _refuse_markers_inside(marker, types)
     if any(output in (None, NoneType, DeferredToolRequests, BinaryImage) for output in types):
         kind = type(marker).__name__

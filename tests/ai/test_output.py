@@ -188,6 +188,22 @@ async def test_none_beside_a_type_is_a_tool_of_its_own():
     ]
 
 
+class Unknown:
+    """Nothing that pydantic knows."""
+
+
+def takes_number(data: int) -> int:
+    return data
+
+
+def takes_nothing(ctx: RunContext[Any]) -> None:
+    """Only looks around."""
+
+
+def takes_two(first: str, second: str) -> str:
+    return first + second
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
@@ -197,6 +213,11 @@ async def test_none_beside_a_type_is_a_tool_of_its_own():
         ([NativeOutput(City), Person], "NativeOutput must be the only structured output"),
         (PromptedOutput(cast("Any", [City, None])), r"beside PromptedOutput\(...\), not inside"),
         ([], "There is no output type"),
+        (NativeOutput([]), r"NativeOutput\(...\) needs at least one type"),
+        (TextOutput(cast("Any", takes_number)), r"TextOutput\(takes_number\) .* a function of one `str`"),
+        (TextOutput(cast("Any", takes_nothing)), r"TextOutput\(takes_nothing\) "),
+        (TextOutput(cast("Any", takes_two)), r"TextOutput\(takes_two\) "),
+        (Unknown, "The output type Unknown cannot be described"),
         (
             NativeOutput([cast("Any", ToolOutput(City))]),
             r"NativeOutput\(...\) takes types and functions, not ToolOutput",
