@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = "FunctionSchema", "function_schema"
 
+_MADE_AGAIN = frozenset({"validator", "signature"})
+
 AllowPartial = bool | Literal["off", "on", "trailing-strings"]
 
 
@@ -68,6 +70,16 @@ class FunctionSchema:
         """The names of the arguments that the model fills in."""
         names = list(self.signature.parameters) if self.signature else []
         return names[1:] if self.takes_ctx else names
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The validator of a function is made of types that have no name to be found by.
+        return {name: value for name, value in vars(self).items() if not (self.signature and name in _MADE_AGAIN)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if "validator" not in state:
+            again = function_schema(self.function, takes_ctx=self.takes_ctx, name=self.name)
+            self.validator, self.signature = again.validator, again.signature
 
     def _bind(self, args: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         if self.signature is None:

@@ -128,8 +128,9 @@ class DBOSAgent(WrapperAgent[AgentDepsT, OutputDataT], DBOSConfiguredInstance):
     ) -> AgentRunResult[Any]:
         """Run the agent in the workflow `<name>.run`.
 
-        Its id, and so the id of the run, is that of `dbos.SetWorkflowID`, if given. `event_stream_handler` follows this
-        call only: a run that another process recovers reports to the agent's own.
+        Its id, and so the id of the run, is that of `dbos.SetWorkflowID`, if given. `event_stream_handler` and
+        `toolsets` are stored with the run if DBOS pickles, and so have to be what pickle can find again. With another
+        serializer there are no toolsets for one run, and its handler follows this call only.
         """
         with self._call(user_prompt, output_type, event_stream_handler, options) as call:
             record = await self._run_workflow(call.record)
@@ -201,8 +202,7 @@ class DBOSAgent(WrapperAgent[AgentDepsT, OutputDataT], DBOSConfiguredInstance):
                 "A recovered run would not know an overridden model, toolsets or tools; override them around `iter` or "
                 "`run_stream` of the wrapped agent, or define another DBOSAgent"
             )
-        if options.get("toolsets"):
-            raise UserError("A recovered run would not know toolsets given to `run`; give them to the wrapped agent")
+        agent_records.check_toolsets(options.get("toolsets") or ())
         arguments = {"user_prompt": user_prompt, "output_type": output_type, **options, "infer_name": False}
         arguments["event_stream_handler"] = handler
         call = _Call(agent_records.input_record(self, arguments), arguments)
@@ -250,6 +250,7 @@ class DBOSAgent(WrapperAgent[AgentDepsT, OutputDataT], DBOSConfiguredInstance):
         if call is not None and call.record is not record:
             call = None
         arguments = call.arguments if call else agent_records.read_input(self, record)
+        # Without one, its requests would be steps of another name.
         lost_handler = _drop_events if arguments.pop(agent_records.STREAMS, False) else None
         handler = arguments.get("event_stream_handler") or self._event_stream_handler or lost_handler
         durable = {"model": None, "event_stream_handler": handler and _outside_steps(handler)}

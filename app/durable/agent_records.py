@@ -15,10 +15,13 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
 from app.ai.agent import AbstractAgent, AgentSpec
 from app.ai.deferred import DeferredToolResults
+from app.ai.exceptions import UserError
+from app.ai.mcp import MCPServer
 from app.ai.messages import ModelMessagesTypeAdapter, UserContent
 from app.ai.output_schema import output_schema
 from app.ai.run import AgentRunResult
 from app.ai.run_state import GraphAgentState
+from app.ai.toolsets import as_toolset
 from app.ai.usage import RunUsage, UsageLimits
 from app.durable.dbos_internals import pickles
 
@@ -44,13 +47,35 @@ def input_record(agent: AbstractAgent[Any, Any], arguments: Mapping[str, Any]) -
     """The arguments of a run as its workflow stores them."""
     adapters = _adapters(agent)
     stored = {name: value for name, value in arguments.items() if value is not None and name not in _OF_THIS_PROCESS}
-    if arguments.get("event_stream_handler") is not None:
-        stored[STREAMS] = True
+    if (handler := arguments.get("event_stream_handler")) is not None:
+        stored |= _handler_record(handler)
     if "deps" in stored and not _is_exactly(stored["deps"], agent.deps_type):
         stored[_RAW_DEPS] = stored.pop("deps")
     if isinstance(spec := stored.get("spec"), AgentSpec):
         stored["spec"] = spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
     return {name: _dump(adapters.get(name), value) for name, value in stored.items()}
+
+
+def _handler_record(handler: Any) -> Record:
+    if not pickles():
+        return {STREAMS: True}
+    if not _can_be_pickled(handler):
+        raise UserError(
+            "A recovered run could not find this event_stream_handler: give `run` a function of a module, or the "
+            "DBOSAgent its handler"
+        )
+    return {"event_stream_handler": handler, STREAMS: True}
+
+
+def check_toolsets(toolsets: Sequence[Any]) -> None:
+    """Raises `UserError` for toolsets of one run that a recovery would not know."""
+    servers: list[Any] = []
+    for toolset in map(as_toolset, toolsets):
+        toolset.apply(lambda leaf: servers.append(leaf) if isinstance(leaf, MCPServer) else None)
+    if servers:
+        raise UserError("MCP servers for one run would be stored with their secrets; give them to the wrapped agent")
+    if toolsets and not (pickles() and _can_be_pickled(toolsets)):
+        raise UserError("A recovered run would not know these toolsets given to `run`; give them to the wrapped agent")
 
 
 def read_input(agent: AbstractAgent[Any, Any], record: Mapping[str, Any]) -> dict[str, Any]:

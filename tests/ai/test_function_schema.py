@@ -1,5 +1,6 @@
 """How Python functions are described to models, and called."""
 
+import pickle
 from typing import Annotated, Any
 
 import pytest
@@ -273,3 +274,17 @@ class Tree(BaseModel):
 
 
 def grow(tree: Tree) -> None: ...
+
+
+class Place(BaseModel):
+    name: str
+
+
+def travel(ctx: RunContext[str], start: Place, *stops: int, slow: bool = False) -> str:
+    return f"{start.name} {stops} {slow}"
+
+
+async def test_a_schema_can_be_pickled() -> None:
+    schema = pickle.loads(pickle.dumps(function_schema(travel)))
+    args = schema.validator.validate_python({"start": {"name": "Oslo"}, "stops": ["1", 2]})
+    assert await schema.call(args, CTX) == "Oslo (1, 2) False"

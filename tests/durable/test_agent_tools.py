@@ -170,6 +170,7 @@ def look(ctx: RunContext[Town]) -> str:
 
 looking = DBOSAgent(Agent(calls(call("look", {}, "a")), name="tools_looking", deps_type=Town, tools=[look]))
 untyped = DBOSAgent(Agent(calls(call("look", {}, "a")), name="tools_untyped", tools=[look]))
+doubling = DBOSAgent(Agent(calls(call("double", {"x": 21}, "a")), name="tools_doubling"))
 typed_output = DBOSAgent(Agent(TestModel(custom_output_args={"name": "Oslo"}), name="tools_typed", output_type=Town))
 
 
@@ -344,6 +345,52 @@ def test_a_recorded_server_stays_what_it_is() -> None:
 
 
 # --- what travels
+
+
+def double(x: int) -> int:
+    leave_once("double")
+    return 2 * x
+
+
+async def test_toolsets_for_one_run_are_known_to_its_recovery(dbos: None, engine: AsyncEngine) -> None:
+    await run_until_it_leaves(doubling, engine, toolsets=[FunctionToolset([double])])
+    assert (await recovered()).output == "42"
+
+
+async def test_toolsets_that_a_recovery_would_not_know_are_refused(dbos: None) -> None:
+    with pytest.raises(UserError, match="give them to the wrapped agent"):
+        await doubling.run("go", toolsets=[FunctionToolset([lambda: 1])])
+    with pytest.raises(UserError, match="with their secrets"):
+        await doubling.run("go", toolsets=[chosen.prefixed("far")])
+
+
+async def test_json_knows_no_toolsets_of_one_run(dbos_with_json: None) -> None:
+    with pytest.raises(UserError, match="give them to the wrapped agent"):
+        await doubling.run("go", toolsets=[FunctionToolset([double])])
+
+
+async def test_a_handler_of_one_run_reads_on_after_its_recovery(dbos: None, engine: AsyncEngine) -> None:
+    await run_until_it_leaves(looking, engine, deps=Town("Oslo"), event_stream_handler=remember_results)
+    assert (await recovered()).output == "Town(name='Oslo')"
+    assert effects == ["a"]
+    assert await steps(engine) == ["tools_looking__model.request_stream"] * 2
+
+
+async def test_with_json_a_handler_follows_this_call_only(dbos_with_json: None) -> None:
+    seen: list[str] = []
+
+    async def keep(ctx: RunContext[Any], events: AsyncIterable[AgentStreamEvent]) -> None:
+        seen.extend([event.event_kind async for event in events])
+
+    await typed_output.run("go", event_stream_handler=keep)
+    assert seen[0] == "part_start"
+
+
+async def test_a_handler_that_a_recovery_could_not_find_is_refused(dbos: None) -> None:
+    async def keep(ctx: RunContext[Any], events: AsyncIterable[AgentStreamEvent]) -> None: ...
+
+    with pytest.raises(UserError, match="a function of a module"):
+        await typed_output.run("go", event_stream_handler=keep)
 
 
 @pytest.mark.parametrize(
