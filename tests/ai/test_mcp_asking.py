@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import subprocess
 import sys
@@ -59,7 +58,7 @@ async def server(request: pytest.FixtureRequest, effects: Path) -> AsyncIterator
 
 
 async def answers(server: MCPServer, tool: str, **fields: Any) -> Any:
-    return json.loads(await call(server, tool, {}, **fields))
+    return await call(server, tool, {}, **fields)
 
 
 async def test_a_callback_answers_what_a_person_is_asked(server: MCPServer) -> None:
@@ -71,7 +70,7 @@ async def test_a_callback_answers_what_a_person_is_asked(server: MCPServer) -> N
 async def test_a_model_answers_within_the_limits_and_counts_for_the_run(server: MCPServer) -> None:
     ctx = context(tool_name="think")
     tools = await server.get_tools(ctx)
-    first, second = json.loads(await server.call_tool("think", {}, ctx, tools["think"]))
+    first, second = await server.call_tool("think", {}, ctx, tools["think"])
     assert first["a"]["content"]["text"] == second["b"]["content"]["text"] == "40 tokens"
     assert ctx.usage == RunUsage(input_tokens=10, output_tokens=4)
 
@@ -103,7 +102,7 @@ async def test_a_server_without_a_model_or_anybody_to_ask_is_told_so(effects: Pa
 
 
 async def test_a_server_that_is_not_done_yet_is_asked_again(server: MCPServer) -> None:
-    assert await call(server, "later", {}) == "[{}, {}]"
+    assert await call(server, "later", {}) == [{}, {}]
 
 
 # --- calls that wait
