@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.ai.exceptions import UnexpectedModelBehavior
-from app.ai.messages import PartDeltaEvent, PartStartEvent, TextPart, ThinkingPart, ToolCallPart, ToolCallPartDelta
+from app.ai.messages import (
+    PartDeltaEvent,
+    PartStartEvent,
+    TextPart,
+    ThinkingPart,
+    ThinkingPartDelta,
+    ToolCallPart,
+    ToolCallPartDelta,
+)
 from app.ai.parts import ModelResponsePartsManager
 from app.ai.thinking_tags import ThinkingTagSplitter, split_thinking
 
@@ -93,16 +101,16 @@ def test_a_signature_closes_a_thought():
     ("text", "pieces"),
     [
         ("Hello", [("text", "Hello")]),
-        ("<think>Hm</think>\n\nYes", [("thinking", "Hm"), ("text", "Yes")]),
-        ("\n<think>\nHm</think>Yes", [("thinking", "Hm"), ("text", "Yes")]),
-        ("<think>never closed", [("thinking", "never closed")]),
-        ("<thi", [("text", "<thi")]),
-        ("About <think> tags", [("text", "About <think> tags")]),
-        ("<think></think>Yes", [("text", "Yes")]),
+        ("<think>\nHm\n</think>\n\nYes", [("thinking", "\nHm\n"), ("text", "\n\nYes")]),
+        ("So <think>Hm</think>Yes", [("text", "So "), ("thinking", "Hm"), ("text", "Yes")]),
+        ("<think>never closed </th", [("thinking", "never closed </th")]),
+        ("Yes <thi", [("text", "Yes <thi")]),
+        ("<think></think>Yes", [("thinking", ""), ("text", "Yes")]),
+        ("<think>", [("thinking", "")]),
         ("", []),
     ],
 )
-def test_thinking_tags_count_at_the_start_only(text: str, pieces: list[Any]):
+def test_what_stands_in_tags_is_thinking(text: str, pieces: list[Any]):
     assert split_thinking(text, TAGS) == pieces
 
 
@@ -120,3 +128,17 @@ def test_the_cut_into_chunks_changes_nothing(words: list[str], data: st.DataObje
         return {kind: "".join(piece.content for piece in pieces if piece.kind == kind) for kind in ("thinking", "text")}
 
     assert joined(fed) == joined(split_thinking(text, TAGS))
+
+
+def test_thinking_starts_with_its_tag():
+    parts = ModelResponsePartsManager()
+    chunks = ["<think>", "\n", "Hm", "</think>", "\n\nYes"]
+    events = [parts.handle_text_delta(vendor_part_id=None, content=chunk, thinking_tags=TAGS) for chunk in chunks]
+    assert events == [
+        [PartStartEvent(index=0, part=ThinkingPart(""))],
+        [PartDeltaEvent(index=0, delta=ThinkingPartDelta(content_delta="\n"))],
+        [PartDeltaEvent(index=0, delta=ThinkingPartDelta(content_delta="Hm"))],
+        [],
+        [PartStartEvent(index=1, part=TextPart("\n\nYes"))],
+    ]
+    assert parts.get_parts() == [ThinkingPart("\nHm"), TextPart("\n\nYes")]

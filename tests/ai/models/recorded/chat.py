@@ -203,7 +203,7 @@ def _summary(heads: list[dict[str, Any]], messages: list[dict[str, Any]], finish
             pieces[0] = pieces[0] or call["function"].get("name") or ""
             pieces[1] += call["function"].get("arguments") or ""
         read.native_calls += len(message.get("executed_tools") or [])
-    if thought := re.match(r"\s*<think>\n*(.*?)</think>\n*", read.text, flags=re.DOTALL):
+    if thought := re.match(r"<think>(.*?)</think>", read.text, flags=re.DOTALL):
         read.thinking, read.text = thought[1], read.text[thought.end() :]
     read.calls = [(name, json.loads(arguments or "{}")) for name, arguments in calls.values()]
     return read
