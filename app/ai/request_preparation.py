@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import replace
@@ -112,7 +111,7 @@ def _parameters(run: RunState, instruction_parts: list[InstructionPart]) -> Mode
     schema = run.deps.output_schema
     definitions = run.deps.tool_manager.tool_defs
     return ModelRequestParameters(
-        function_tools=[_with_return_schema(definition) for definition in definitions if definition.kind != "output"],
+        function_tools=[_with_wanted_return_schema(tool) for tool in definitions if tool.kind != "output"],
         output_tools=[definition for definition in definitions if definition.kind == "output"],
         output_mode=schema.mode,
         output_object=schema.object_definition,
@@ -131,13 +130,8 @@ async def _native_tools(run: RunState, ctx: RunContext[Any]) -> list[AbstractNat
     return list({tool.unique_id: tool for tool in chosen if tool is not None}.values())
 
 
-def _with_return_schema(definition: ToolDefinition) -> ToolDefinition:
-    if definition.return_schema is None:
-        return definition
-    if not definition.include_return_schema:
-        return replace(definition, return_schema=None)
-    schema = json.dumps(definition.return_schema, indent=2)
-    return replace(definition, description=f"{definition.description or ''}\n\nReturns:\n\n{schema}".strip())
+def _with_wanted_return_schema(definition: ToolDefinition) -> ToolDefinition:
+    return definition if definition.include_return_schema else replace(definition, return_schema=None)
 
 
 async def _check_counted_tokens(run: RunState, prepared: PreparedRequest) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -114,6 +115,8 @@ class Model(ABC):
         settings = merge_model_settings(self.settings, model_settings)
         parameters = self.customize_request_parameters(model_request_parameters)
         parameters = self._with_native_or_local_tools(parameters)
+        if not self.profile.supports_tool_return_schema:
+            parameters = _with_described_returns(parameters)
         settings, parameters = _resolve_thinking(settings, parameters, self.profile)
         parameters = _resolve_output_mode(parameters, self.profile)
         _refuse_unsupported(self, parameters)
@@ -212,6 +215,22 @@ def _transformed(
         output_tools=[tool(definition) for definition in parameters.output_tools],
         output_object=output,
     )
+
+
+def _with_described_returns(parameters: ModelRequestParameters) -> ModelRequestParameters:
+    """What tools return, told in their descriptions, for models that have no place of its own for it."""
+    if not any(tool.return_schema for tool in parameters.function_tools):
+        return parameters
+
+    def described(tool: ToolDefinition) -> ToolDefinition:
+        if not tool.return_schema:
+            return tool
+        told = f"Returns:\n\n{json.dumps(tool.return_schema, indent=2)}"
+        if tool.description and tool.description.endswith(told):
+            return tool  # the second time
+        return replace(tool, description=f"{tool.description or ''}\n\n{told}".strip())
+
+    return replace(parameters, function_tools=[described(tool) for tool in parameters.function_tools])
 
 
 def _resolve_thinking(

@@ -32,6 +32,8 @@ class ModelProfile:
     """What a model can do and how it wants to be asked."""
 
     supports_tools: bool = True
+    supports_tool_return_schema: bool = False
+    """Whether a tool's definition has a place for the schema of what it returns; others are told in the description."""
     supports_json_schema_output: bool = False
     supports_json_object_output: bool = False
     supports_image_output: bool = False

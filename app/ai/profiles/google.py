@@ -52,6 +52,7 @@ def google_model_profile(model_name: str) -> GoogleModelProfile:
     return GoogleModelProfile(
         json_schema_transformer=GoogleJsonSchemaTransformer,
         supports_tools=not draws,
+        supports_tool_return_schema=not draws,
         supports_json_schema_output=not draws,
         supports_json_object_output=not draws,
         supports_image_output=draws,

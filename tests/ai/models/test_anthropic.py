@@ -178,6 +178,16 @@ async def test_a_later_system_prompt_stays_where_it_came_up_if_the_model_allows_
     assert (body["messages"][-1]["content"] == [{"type": "text", "text": "Be kind."}]) is stays
 
 
+async def test_speed_and_eager_arguments_are_asked_for():
+    settings = AnthropicModelSettings(anthropic_speed="fast", anthropic_eager_input_streaming=True)
+    parameters = ModelRequestParameters(function_tools=[ToolDefinition(name="t")])
+    async with model_with() as (model, server):
+        await model.request(HELLO, settings, parameters)
+    assert server.requests[0]["speed"] == "fast"
+    assert server.requests[0]["tools"][0]["eager_input_streaming"] is True
+    assert server.headers[0]["anthropic-beta"] == "fast-mode-2026-02-01"
+
+
 SEARCH: list[dict[str, Any]] = [
     {"type": "text", "text": "Let me look."},
     {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {"query": "x"}},

@@ -147,6 +147,13 @@ async def test_streamed_arguments_of_a_call_are_put_together():
     assert isinstance(text, TextPart)
 
 
+async def test_what_a_tool_returns_stands_in_its_declaration():
+    tool = ToolDefinition(name="t", return_schema={"type": "integer"})
+    body = await sent(parameters=ModelRequestParameters(function_tools=[tool]))
+    [declared] = body["tools"][0]["functionDeclarations"]
+    assert (declared["description"], declared["responseJsonSchema"]) == ("", {"type": "integer"})
+
+
 async def test_objects_of_the_api_may_be_spelled_as_python_does():
     settings = GoogleModelSettings(google_thinking_config={"include_thoughts": True, "thinking_budget": 5})
     body = await sent(settings=settings)

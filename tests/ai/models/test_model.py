@@ -46,6 +46,18 @@ def prepared(profile: ModelProfile, **fields: Any) -> ModelRequestParameters:
     return TestModel(profile=profile).prepare_request(None, ModelRequestParameters(**given))[1]
 
 
+@pytest.mark.parametrize("native", [False, True])
+def test_what_a_tool_returns_is_described_where_its_definition_has_no_place_for_it(native: bool):
+    tool = ToolDefinition(name="t", description="Ask.", return_schema={"type": "integer"}, include_return_schema=True)
+    model = TestModel(profile=ModelProfile(supports_tool_return_schema=native))
+    parameters = ModelRequestParameters(function_tools=[tool])
+    for _ in range(2):
+        _, parameters = model.prepare_request(None, parameters)
+    [prepared] = parameters.function_tools
+    described = 'Ask.\n\nReturns:\n\n{\n  "type": "integer"\n}'
+    assert (prepared.description, prepared.return_schema) == ("Ask." if native else described, {"type": "integer"})
+
+
 def test_the_models_own_settings_are_the_lowest_layer():
     model = TestModel(settings={"temperature": 0.1, "seed": 1})
     settings, _ = model.prepare_request({"temperature": 0.9}, ModelRequestParameters())

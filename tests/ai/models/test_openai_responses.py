@@ -350,3 +350,19 @@ def test_a_model_is_found_by_name(monkeypatch: pytest.MonkeyPatch):
     model = infer_model("openai-responses:gpt-5.2")
     assert isinstance(model, OpenAIResponsesModel)
     assert model.system == "openai"
+
+
+async def test_a_conversation_at_openai_is_gone_on_with_and_ids_may_be_left_out():
+    settings = OpenAIResponsesModelSettings(openai_conversation_id="conv_1", openai_send_reasoning_ids=False)
+    thought = ThinkingPart("Hm.", id="rs_1", provider_name="openai")
+    said = ModelResponse([thought, TextPart("Hi", id="msg_1", provider_name="openai")])
+    body = await sent([*HELLO, said, *HELLO], settings)
+    assert body["conversation"] == "conv_1"
+    assert [item for item in body["input"] if "id" in item] == []
+
+
+@pytest.mark.parametrize("name", ["openai_native_tools", "openai_builtin_tools"])
+async def test_tools_of_the_api_may_be_given_as_it_describes_them(name: str):
+    tool = {"type": "file_search", "vector_store_ids": ["v"]}
+    settings: Any = {name: [tool]}
+    assert (await sent(HELLO, settings))["tools"] == [tool]

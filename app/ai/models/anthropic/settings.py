@@ -26,6 +26,10 @@ class AnthropicModelSettings(ModelSettings, total=False):
     anthropic_task_budget: dict[str, Any]
     """The API's own `task_budget` object: how many tokens the whole of the work may take."""
     anthropic_betas: list[str]
+    anthropic_speed: Literal["standard", "fast"]
+    """How fast, and at which price, the answer is made; a preview of a few models."""
+    anthropic_eager_input_streaming: bool
+    """Stream the arguments of calls as they are made, without waiting for whole values."""
     anthropic_cache: CacheTTL
     """Let the provider find the prefix to cache."""
     anthropic_cache_instructions: CacheTTL
@@ -43,6 +47,7 @@ _NAMES = {
     "anthropic_metadata": "metadata",
     "anthropic_service_tier": "service_tier",
     "anthropic_container": "container",
+    "anthropic_speed": "speed",
     "anthropic_context_management": "context_management",
 }
 _SERVICE_TIERS = {"auto": "auto", "default": "standard_only"}

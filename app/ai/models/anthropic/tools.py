@@ -28,6 +28,7 @@ _BETAS = {
 }
 _BETAS_OF_FIELDS = {
     "context_management": "context-management-2025-06-27",
+    "speed": "fast-mode-2026-02-01",
 }
 
 
@@ -53,7 +54,8 @@ def tools_body(settings: ModelSettings, parameters: ModelRequestParameters, *, t
     searches = any(isinstance(tool, ToolSearchTool) for tool in parameters.native_tools)
     # The API does not let a model be forced into a call while it thinks.
     listed = offered.listed(forces_one=not thinks)
-    tools = [_function(tool, deferrable=searches) for tool in listed]
+    eager = {"eager_input_streaming": True} if settings.get("anthropic_eager_input_streaming") else {}
+    tools = [{**_function(tool, deferrable=searches), **eager} for tool in listed]
     tools += [_native(tool) for tool in parameters.native_tools if not isinstance(tool, MCPServerTool)]
     body: dict[str, Any] = {}
     if servers := [_mcp_server(tool) for tool in parameters.native_tools if isinstance(tool, MCPServerTool)]:

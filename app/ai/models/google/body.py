@@ -152,6 +152,7 @@ def _declaration(tool: ToolDefinition) -> dict[str, Any]:
         "name": tool.name,
         "description": tool.description or "",
         "parametersJsonSchema": tool.parameters_json_schema,
+        **({"responseJsonSchema": tool.return_schema} if tool.return_schema else {}),
     }
 
 

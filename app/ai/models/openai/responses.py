@@ -48,7 +48,7 @@ class OpenAIResponsesModel(OpenAIHTTPModel):
                 messages,
                 provider_name=self.system,
                 system_role=self._openai_profile.openai_system_prompt_role or "system",
-                stored=given.get("openai_store") is not False,
+                stored=given.get("openai_store") is not False and given.get("openai_send_reasoning_ids") is not False,
             ),
             **settings_body(settings, parameters, self._openai_profile),
             **tools_body(settings, parameters, self._openai_profile),

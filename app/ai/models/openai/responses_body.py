@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal
 
 from app.ai.exceptions import UserError
 from app.ai.models.openai.body import (
@@ -36,6 +36,12 @@ class OpenAIResponsesModelSettings(OpenAIChatModelSettings, total=False):
     openai_text_verbosity: Literal["low", "medium", "high"]
     openai_previous_response_id: str
     """The response to go on from; `auto` takes the newest one of the history and sends only what came after it."""
+    openai_conversation_id: str
+    """The conversation at OpenAI to go on with, which holds what came before."""
+    openai_send_reasoning_ids: bool
+    """False leaves the ids of items out, for a history that the API would take for incomplete."""
+    openai_reasoning_generate_summary: Literal["detailed", "concise"]
+    """Old name of `openai_reasoning_summary`."""
     openai_truncation: Literal["auto", "disabled"]
     openai_background: bool
     """Let OpenAI make the answer in the background and store it, so that it outlives our connection and our process."""
@@ -45,8 +51,12 @@ class OpenAIResponsesModelSettings(OpenAIChatModelSettings, total=False):
     openai_include_code_execution_outputs: bool
     openai_include_web_search_sources: bool
     openai_include_file_search_results: bool
-    openai_builtin_tools: list[dict[str, Any]]
+    openai_include_raw_annotations: bool
+    """Annotations of texts are kept in any case."""
+    openai_native_tools: list[dict[str, Any]]
     """Tools of the API's own, as it describes them, beside those that `native_tools` can say."""
+    openai_builtin_tools: list[dict[str, Any]]
+    """Old name of `openai_native_tools`."""
     openai_include: list[str]
     """More to include in the answer than what we need by ourselves."""
 
@@ -59,6 +69,7 @@ _NAMES = {
     "openai_store": "store",
     "openai_prompt_cache_key": "prompt_cache_key",
     "openai_truncation": "truncation",
+    "openai_conversation_id": "conversation",
     "openai_context_management": "context_management",
     "openai_max_tool_calls": "max_tool_calls",
     **{name: NAMES[name] for name in ("openai_prompt_cache_retention", "openai_prompt_cache_options")},
@@ -79,7 +90,10 @@ def settings_body(
     given = accepted_settings(settings, profile)
     body: dict[str, Any] = {name: given[key] for key, name in _NAMES.items() if given.get(key) is not None}
     effort = given.get("openai_reasoning_effort") or reasoning_effort(parameters.thinking, profile)
-    reasoning = {"effort": effort, "summary": given.get("openai_reasoning_summary")}
+    reasoning = {
+        "effort": effort,
+        "summary": _either(given, "openai_reasoning_summary", "openai_reasoning_generate_summary"),
+    }
     reasoning["context"] = given.get("openai_reasoning_context")
     if parameters.thinking:
         reasoning["summary"] = reasoning["summary"] or "auto"
@@ -90,6 +104,10 @@ def settings_body(
     if include := _include(given, parameters, profile):
         body["include"] = include
     return body
+
+
+def _either(given: dict[str, Any], name: str, old_name: str) -> Any:
+    return given.get(name, given.get(old_name))
 
 
 def _format(parameters: ModelRequestParameters, profile: OpenAIModelProfile) -> dict[str, Any] | None:
@@ -120,7 +138,7 @@ def tools_body(
     listed = offered.every if names_several else offered.listed()
     searches = any(isinstance(tool, ToolSearchTool) for tool in parameters.native_tools)
     tools: list[dict[str, Any]] = [_native(tool) for tool in parameters.native_tools]
-    tools += cast("dict[str, Any]", settings).get("openai_builtin_tools") or []
+    tools += _either({**settings}, "openai_native_tools", "openai_builtin_tools") or []
     tools += [_function(tool, deferrable=searches) for tool in listed]
     if not tools:
         return {}
