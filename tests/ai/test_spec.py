@@ -382,6 +382,34 @@ def test_a_native_tool_of_a_capability_may_be_written_down() -> None:
     assert [list(item.get_native_tools()) for item in agent.root_capability.capabilities] == [[WebSearchTool()]]
 
 
+@dataclass
+class Both(AbstractCapability[Any]):
+    first: AbstractCapability[Any]
+    others: list[AbstractCapability[Any]]
+
+
+def test_capabilities_may_be_arguments_of_others() -> None:
+    entry = {"Both": {"first": {"Thinking": "low"}, "others": ["Thinking", {"Thinking": "high"}]}}
+    spec = {"model": "test", "capabilities": [entry]}
+    agent = Agent.from_spec(spec, custom_capability_types=[Both])
+    assert agent.root_capability.capabilities == [Both(Thinking("low"), [Thinking(), Thinking("high")])]
+    validator = jsonschema.Draft202012Validator(AgentSpec.model_json_schema_with_capabilities([Both]))
+    assert validator.is_valid(spec)
+    assert not validator.is_valid({"capabilities": [{"Both": {"first": "Thinking", "others": ["Plite"]}}]})
+    with pytest.raises(UserError, match="no capability 'Plite'"):
+        Agent.from_spec(
+            {"model": "test", "capabilities": [{"Both": {"first": "Plite"}}]}, custom_capability_types=[Both]
+        )
+
+
+def test_a_native_tool_is_deferred_from_outside_and_has_no_unknown_options() -> None:
+    entry = {"NativeTool": {"tool": {"kind": "code_execution"}, "id": "code", "defer_loading": True}}
+    agent = Agent.from_spec({"model": "test", "capabilities": [entry]})
+    assert agent.root_capability.capabilities == [NativeTool(CodeExecutionTool(), id="code", defer_loading=True)]
+    with pytest.raises(UserError, match="'web_search' has no option 'max_use'"):
+        Agent.from_spec({"model": "test", "capabilities": [{"NativeTool": {"kind": "web_search", "max_use": 1}}]})
+
+
 def test_the_long_form_of_a_capability_lists_its_arguments() -> None:
     agent = Agent.from_spec({"model": "test", "capabilities": [{"name": "Thinking", "arguments": ["low"]}]})
     assert agent.root_capability.capabilities == [Thinking("low")]

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias, Union, cast, get_args, get_origin, get
 from pydantic import BaseModel, TypeAdapter, ValidationError, model_serializer, model_validator
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
 
-from app.ai.capabilities import CAPABILITY_TYPES, AbstractCapability, PrefixTools
+from app.ai.capabilities import CAPABILITY_TYPES, AbstractCapability
 from app.ai.exceptions import SpecError
 from app.ai.template import TemplateStr, text_or_template
 
@@ -111,37 +111,25 @@ class CapabilityReader:
                 f"There is no capability {spec.name!r} for agent specs; there are {', '.join(sorted(self.known))}"
             )
         type_ = self.known[spec.name]
-        keywords = spec.kwargs
-        if type_ is PrefixTools and "capability" in keywords:
-            keywords = {**keywords, "capability": self._made(keywords["capability"])}
+        hints = {name: parameter.hint for name, parameter in _parameters(type_).items()}
+        keywords = {name: self._value(value, hints.get(name)) for name, value in spec.kwargs.items()}
+        positional = [self._value(value, hint) for value, hint in zip(spec.args, [*hints.values(), None], strict=False)]
         try:
-            positional, keywords = self._with_templates(type_, spec.args, keywords)
             return type_.from_spec(*positional, **keywords)
         except TypeError as err:
             raise SpecError(
                 f"The capability {spec.name!r} of the agent spec does not take {spec.arguments!r}: {err}"
             ) from err
 
-    def _with_templates(
-        self, type_: CapabilityType, positional: Sequence[Any], keywords: Mapping[str, Any]
-    ) -> tuple[list[Any], dict[str, Any]]:
-        """Texts with double braces become templates where the capability takes one."""
-        hints = {name: parameter.hint for name, parameter in _parameters(type_).items()}
-        named = dict(zip(hints, positional, strict=False))
-        changed = {
-            name: self._with_template(value)
-            for name, value in {**named, **keywords}.items()
-            if _takes_template(hints.get(name))
-        }
-        return (
-            [changed.get(name, value) for name, value in named.items()] + list(positional[len(named) :]),
-            {name: changed.get(name, value) for name, value in keywords.items()},
-        )
-
-    def _with_template(self, value: Any) -> Any:
+    def _value(self, value: Any, hint: Any) -> Any:
+        """An argument: entries become capabilities, and texts with double braces templates, where these are taken."""
         if isinstance(value, list):
-            return [self._with_template(item) for item in cast("list[Any]", value)]
-        return text_or_template(value, self.deps_type, self.deps_schema) if isinstance(value, str) else value
+            return [self._value(item, hint) for item in cast("list[Any]", value)]
+        if _mentions(hint, AbstractCapability):
+            return self._made(value)
+        if isinstance(value, str) and _mentions(hint, TemplateStr):
+            return text_or_template(value, self.deps_type, self.deps_schema)
+        return value
 
 
 @dataclass
@@ -192,8 +180,9 @@ def _hint(annotation: Any, names: Mapping[str, Any]) -> Any:
         return Any
 
 
-def _takes_template(hint: Any) -> bool:
-    return TemplateStr in (hint, get_origin(hint)) or any(map(_takes_template, get_args(hint)))
+def _mentions(hint: Any, wanted: type[Any]) -> bool:
+    of = get_origin(hint) or hint
+    return (isinstance(of, type) and issubclass(of, wanted)) or any(_mentions(arg, wanted) for arg in get_args(hint))
 
 
 class _EditorSchema:
@@ -213,8 +202,6 @@ class _EditorSchema:
         """The name alone, with one argument, and with all by keyword."""
         parameters = _parameters(type_)
         schemas = {key: self._schema(parameter.hint) for key, parameter in parameters.items()}
-        if type_ is PrefixTools:
-            schemas["capability"] = {"$ref": "#/properties/capabilities/items"}
         required = [key for key, parameter in parameters.items() if parameter.is_required]
         forms: list[dict[str, Any]] = [] if required else [{"const": name}]
         first = next((key for key, parameter in parameters.items() if parameter.is_positional), None)
@@ -229,6 +216,9 @@ class _EditorSchema:
 
     def _schema(self, hint: Any) -> dict[str, Any]:
         """What a spec may say for an argument of this type: of a union, the kinds that are data."""
+        if _mentions(hint, AbstractCapability):
+            entry = {"$ref": "#/properties/capabilities/items"}
+            return {"type": "array", "items": entry} if get_origin(hint) in (list, Sequence) else entry
         if get_origin(hint) in (Union, UnionType):
             kinds = [schema for arg in get_args(hint) if (schema := self._data(arg))]
             return {"anyOf": kinds} if len(kinds) > 1 else kinds[0] if kinds else {}

@@ -42,8 +42,8 @@ class NativeTool(AbstractCapability[AgentDepsT]):
 
     @classmethod
     def from_spec(cls, tool: AbstractNativeTool | None = None, **options: Any) -> NativeTool[Any]:
-        """`{kind: web_search, …}`, or the same under `tool`."""
-        return cls(_native_tool(options if tool is None else tool))
+        """`{kind: web_search, …}`, or the same under `tool`, beside `id`, `description` and `defer_loading`."""
+        return cls(_native_tool(options)) if tool is None else cls(_native_tool(tool), **options)
 
     def get_native_tools(self) -> Sequence[AgentNativeTool[AgentDepsT]]:
         return [self.tool]
@@ -58,6 +58,8 @@ def _native_tool(data: Any) -> AbstractNativeTool:
         raise UserError(
             f"A native tool has a `kind`: {', '.join(sorted(NATIVE_TOOL_TYPES))}; there is none in {data!r}"
         )
+    if unknown := sorted(data.keys() - {item.name for item in fields(kind)}):
+        raise UserError(f"The native tool {data['kind']!r} has no option {', '.join(map(repr, unknown))}")
     try:
         return TypeAdapter(kind).validate_python(data)
     except ValidationError as err:

@@ -127,7 +127,7 @@ class PrefixTools(WrapperCapability[AgentDepsT]):
     prefix: str = field(kw_only=True)
 
     @classmethod
-    def from_spec(cls, *, prefix: str, capability: Any) -> PrefixTools[Any]:
+    def from_spec(cls, *, prefix: str, capability: AbstractCapability[Any]) -> PrefixTools[Any]:
         """`capability` is written as in any agent spec."""
         return cls(capability, prefix=prefix)
 
