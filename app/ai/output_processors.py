@@ -309,6 +309,7 @@ def _schema_processor(type_: Any, name: str) -> ObjectProcessor:
     if is_model_like(get_origin(type_) or type_):
         adapter: TypeAdapter[Any] = TypeAdapter(type_)
         schema = inline_top_reference(adapter.json_schema(schema_generator=GenerateToolJsonSchema))
+        name = schema.get("title", name)
         arguments: Any = NamedValidator(OUTPUT_KEY, adapter)
         outer_key = None
     else:
@@ -382,10 +383,7 @@ def _unpacked(output: Any) -> dict[str, Any] | None:
 
 def _choice_schema(options: Mapping[str, ObjectProcessor]) -> dict[str, Any]:
     schemas, definitions = with_shared_definitions([option.json_schema for option in options.values()])
-    choices = [
-        _choice(kind, option.description, schema)
-        for (kind, option), schema in zip(options.items(), schemas, strict=True)
-    ]
+    choices = [_choice(kind, option, schema) for (kind, option), schema in zip(options.items(), schemas, strict=True)]
     schema: dict[str, Any] = {
         "type": "object",
         "properties": {"result": {"anyOf": choices}},
@@ -395,15 +393,16 @@ def _choice_schema(options: Mapping[str, ObjectProcessor]) -> dict[str, Any]:
     return {**schema, "$defs": definitions} if definitions else schema
 
 
-def _choice(kind: str, description: str | None, data: dict[str, Any]) -> dict[str, Any]:
-    about = {"title": data.pop("title", None), "description": description}
-    return {
+def _choice(kind: str, option: ObjectProcessor, schema: dict[str, Any]) -> dict[str, Any]:
+    data = {key: value for key, value in schema.items() if key != "title"}
+    choice = {
         "type": "object",
         "properties": {"kind": {"type": "string", "const": kind}, "data": data},
         "required": ["kind", "data"],
         "additionalProperties": False,
-        **{key: text for key, text in about.items() if text},
+        "title": option.name,
     }
+    return {**choice, "description": option.description} if option.description else choice
 
 
 def return_type(function: Callable[..., Any]) -> Any:

@@ -117,11 +117,14 @@ def _tool_name(processor: ObjectProcessor, several: bool) -> str:
 
 
 def _describe(processor: ObjectProcessor, given: str | None, several: bool) -> str:
-    if given and processor.description:
-        return f"{given.rstrip('.')}. {processor.description}"
-    if description := given or processor.description:
+    if description := _joined(given, processor.description):
         return description
     return f"{processor.name}: {OUTPUT_TOOL_DESCRIPTION}" if several else OUTPUT_TOOL_DESCRIPTION
+
+
+def _joined(given: str | None, own: str | None) -> str | None:
+    """The description that is given with an output, and that of its type."""
+    return f"{given.rstrip('.')}. {own}" if given and own else given or own
 
 
 @dataclass(kw_only=True)
@@ -314,6 +317,6 @@ def _json_output(
     definition = OutputObjectDefinition(
         json_schema=processor.json_schema,
         name=name or (_NOT_IN_TOOL_NAMES.sub("", options[0].name) if len(options) == 1 else None),
-        description=description or (options[0].description if len(options) == 1 else None),
+        description=_joined(description, options[0].description if len(options) == 1 else None),
     )
     return processor, definition

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from app.ai import (
     Agent,
@@ -35,6 +35,7 @@ def choice(kind: str, data: dict[str, Any], **about: str) -> dict[str, Any]:
         "properties": {"kind": {"type": "string", "const": kind}, "data": {"type": "object", **data}},
         "required": ["kind", "data"],
         "additionalProperties": False,
+        "title": kind,
         **about,
     }
 
@@ -49,13 +50,26 @@ async def test_each_of_several_outputs_is_a_choice_with_its_title_and_descriptio
     text = {"properties": {"response": {"type": "string"}}, "required": ["response"]}
     schema = {
         "type": "object",
-        "properties": {
-            "result": {"anyOf": [choice("City", city, title="City", description="A city."), choice("str", text)]}
-        },
+        "properties": {"result": {"anyOf": [choice("City", city, description="A city."), choice("str", text)]}},
         "required": ["result"],
         "additionalProperties": False,
     }
     assert script.infos[0].model_request_parameters.output_object == OutputObjectDefinition(json_schema=schema)
+
+
+def test_a_title_names_the_output_and_its_own_description_comes_first():
+    class Place(BaseModel):
+        """Where it is."""
+
+        model_config = ConfigDict(title="Spot")
+
+    native = output_schema(NativeOutput(Place, description="Say where")).object_definition
+    assert native is not None
+    assert (native.name, native.description) == ("Spot", "Say where. Where it is.")
+    assert [definition.name for definition in output_schema([Place, City]).tool_defs] == [
+        "final_result_Spot",
+        "final_result_City",
+    ]
 
 
 def test_different_types_of_one_name_are_told_apart_in_native_outputs():
