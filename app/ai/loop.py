@@ -12,7 +12,7 @@ happens next may depend only on messages and on what came through `Steps`, never
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Generic
@@ -42,7 +42,6 @@ from app.ai.models.request_context import ModelRequestContext
 from app.ai.models.wrapper import CompletedStreamedResponse
 from app.ai.older_events import native_tool_events
 from app.ai.output import OutputDataT
-from app.ai.output_processors import TextProcessor
 from app.ai.request_preparation import (
     messages_to_send,
     prepare_request,
@@ -270,7 +269,7 @@ class CallToolsNode(AgentNode[AgentDepsT, OutputDataT]):
         text = text_of(response)
         processor = ctx.deps.output_schema.text_processor(ctx.deps.model.profile)
         if text and processor is not None:
-            return await self._process_text(ctx, processor, text)
+            return await self._end_with(ctx, ctx.deps.outputs.of_text(processor, text, output_context(ctx)))
         return self._retry(ctx, RetryPromptPart(no_action(_possible_actions(ctx))))
 
     # Tool calls
@@ -333,7 +332,10 @@ class CallToolsNode(AgentNode[AgentDepsT, OutputDataT]):
                 return await self._end_with(ctx, ctx.deps.outputs.of_value(None, output_context(ctx)))
         processor = ctx.deps.output_schema.text_processor(ctx.deps.model.profile)
         if processor is not None and (text := self._earlier_text(ctx)):
-            return await self._process_text(ctx, processor, text)
+            # If it is no output, it was not meant as one.
+            with suppress(ValidationError, ModelRetry):
+                output = await ctx.deps.outputs.of_text(processor, text, output_context(ctx))
+                return _end(ctx, FinalResult(output), [])
         return None if response.parts else self._retry(ctx)
 
     def _earlier_text(self, ctx: RunState) -> str | None:
@@ -341,11 +343,6 @@ class CallToolsNode(AgentNode[AgentDepsT, OutputDataT]):
         messages = reversed(ctx.state.message_history)
         texts = (text_of(message) for message in messages if isinstance(message, ModelResponse))
         return next((text for text in texts if text), None)
-
-    async def _process_text(
-        self, ctx: RunState, processor: TextProcessor, text: str
-    ) -> ModelRequestNode[Any, Any] | End[FinalResult[Any]]:
-        return await self._end_with(ctx, ctx.deps.outputs.of_text(processor, text, output_context(ctx)))
 
     async def _end_with(
         self, ctx: RunState, output: Awaitable[Any]

@@ -51,6 +51,6 @@ def token_limit_reached(response: ModelResponse, max_tokens: int | None) -> Unex
 def content_filtered(response: ModelResponse) -> ContentFilterError:
     """Why a run fails when the provider's filter left no content."""
     details = response.provider_details or {}
-    reason = details.get("refusal") or details.get("finish_reason") or "no reason given"
+    reason = details.get("refusal") or details.get("block_reason") or details.get("finish_reason") or "no reason given"
     body = ModelMessagesTypeAdapter.dump_json([response]).decode()
     return ContentFilterError(f"The provider's content filter stopped the response: {reason}", body)

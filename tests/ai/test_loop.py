@@ -26,6 +26,7 @@ from app.ai import (
     ModelRequestPart,
     ModelResponse,
     ModelRetry,
+    NativeOutput,
     NativeToolCallPart,
     RequestUsage,
     RetryPromptPart,
@@ -114,6 +115,14 @@ async def test_an_empty_response_takes_the_newest_text_of_the_history():
     model, script = scripted(ModelResponse([]))
     assert (await Agent(model).run("b", message_history=history)).output == "old answer"
     assert len(script.requests) == 1
+
+
+async def test_earlier_text_that_is_no_output_is_not_taken_and_costs_no_retry():
+    said = [TextPart("Let me look."), call("noop")]
+    model, script = scripted(said, ModelResponse([]), '{"number": 4}')
+    agent = Agent(model, tools=[noop], output_type=NativeOutput(Answer))
+    assert (await agent.run("go")).output == Answer(number=4)
+    assert script.last_request.parts == []
 
 
 async def test_an_empty_response_is_answered_by_an_empty_request():
