@@ -95,7 +95,6 @@ class DBOSAgent(WrapperAgent[AgentDepsT, OutputDataT], DBOSConfiguredInstance):
         self._inside = _InsideAgent(
             wrapped, self._model, _server_step(self._name, mcp_step_config), parallel_execution_mode
         )
-        self._inside.toolsets  # noqa: B018 - refuses servers without an id now, not in the first run
         DBOSConfiguredInstance.__init__(self, self._name)
         self._run_workflow, self._run_sync_workflow = self._register_workflows(self._name)
 
@@ -284,6 +283,7 @@ class _InsideAgent(WrapperAgent[AgentDepsT, OutputDataT]):
         self._model = model
         self._server_step = server_step
         self._mode: DBOSParallelExecutionMode = mode
+        self._recorded = [(toolset, with_recorded_servers(toolset, server_step)) for toolset in wrapped.toolsets]
 
     @property
     def event_stream_handler(self) -> None:
@@ -291,7 +291,11 @@ class _InsideAgent(WrapperAgent[AgentDepsT, OutputDataT]):
 
     @property
     def toolsets(self) -> Sequence[AbstractToolset[AgentDepsT]]:
-        return [with_recorded_servers(toolset, self._server_step) for toolset in self.wrapped.toolsets]
+        return [self._as_recorded(toolset) for toolset in self.wrapped.toolsets]
+
+    def _as_recorded(self, toolset: AbstractToolset[AgentDepsT]) -> AbstractToolset[AgentDepsT]:
+        known = (recorded for own, recorded in self._recorded if own is toolset)
+        return next(known, None) or with_recorded_servers(toolset, self._server_step)
 
     @asynccontextmanager
     async def iter(
@@ -357,17 +361,17 @@ async def _drop_events(_ctx: RunContext[Any], events: AsyncIterable[AgentStreamE
 
 
 def _outside_steps(handler: EventStreamHandler[Any]) -> EventStreamHandler[Any]:
-    """The handler for the workflow's own events: the streams of model steps, which fed it already, are empty here."""
+    """The handler for the workflow's own events: the streams of model steps, which fed it already, are empty here.
+
+    It is called for each event, so that one which is a step itself is performed before the run goes on.
+    """
 
     async def handle(ctx: RunContext[Any], events: AsyncIterable[AgentStreamEvent]) -> None:
-        async for first in events:
-            await handler(ctx, _from(first, events))
-            return
+        async for event in events:
+            await handler(ctx, _alone(event))
 
     return handle
 
 
-async def _from(first: AgentStreamEvent, rest: AsyncIterable[AgentStreamEvent]) -> AsyncIterator[AgentStreamEvent]:
-    yield first
-    async for event in rest:
-        yield event
+async def _alone(event: AgentStreamEvent) -> AsyncIterator[AgentStreamEvent]:
+    yield event

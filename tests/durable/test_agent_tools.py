@@ -170,6 +170,14 @@ def look(ctx: RunContext[Town]) -> str:
 
 looking = DBOSAgent(Agent(calls(call("look", {}, "a")), name="tools_looking", deps_type=Town, tools=[look]))
 untyped = DBOSAgent(Agent(calls(call("look", {}, "a")), name="tools_untyped", tools=[look]))
+
+
+@DBOS.step(name="handle")
+async def handle(ctx: RunContext[Any], events: AsyncIterable[AgentStreamEvent]) -> None:
+    effects.extend([event.event_kind async for event in events if event.event_kind.startswith("function_tool")])
+
+
+handled = agent_of("tools_handled", calls(*THREE[1:]), slow, event_stream_handler=handle)
 doubling = DBOSAgent(Agent(calls(call("double", {"x": 21}, "a")), name="tools_doubling"))
 typed_output = DBOSAgent(Agent(TestModel(custom_output_args={"name": "Oslo"}), name="tools_typed", output_type=Town))
 
@@ -342,6 +350,9 @@ async def test_a_chosen_server_without_an_id_is_refused(dbos: None) -> None:
 def test_a_recorded_server_stays_what_it_is() -> None:
     server = DBOSMCPServer(chosen, step_name_prefix="tools")
     assert server.visit_and_replace(lambda toolset: FunctionToolset()) is server
+    agent = DBOSAgent(Agent("test", name="tools_recorded", toolsets=[chosen, FunctionToolset()]))
+    assert isinstance(agent.toolsets[1], DBOSMCPServer) and agent.toolsets[1].wrapped is chosen
+    assert all(one is other for one, other in zip(agent.toolsets, agent.toolsets, strict=True))
 
 
 # --- what travels
@@ -384,6 +395,23 @@ async def test_with_json_a_handler_follows_this_call_only(dbos_with_json: None) 
 
     await typed_output.run("go", event_stream_handler=keep)
     assert seen[0] == "part_start"
+
+
+async def test_a_handler_may_be_a_step_for_each_event_of_the_workflow(dbos: None, engine: AsyncEngine) -> None:
+    with SetWorkflowID("run"):
+        await handled.run("go")
+    assert await steps(engine) == [
+        "tools_handled__model.request_stream",
+        "handle",
+        "handle",
+        "slow",
+        "slow",
+        "handle",
+        "handle",
+        "tools_handled__model.request_stream",
+    ]
+    assert effects[:2] == ["function_tool_call", "function_tool_call"]
+    assert effects[-2:] == ["function_tool_result", "function_tool_result"]
 
 
 async def test_a_handler_that_a_recovery_could_not_find_is_refused(dbos: None) -> None:
