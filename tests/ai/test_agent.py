@@ -6,7 +6,7 @@ import asyncio
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from threading import current_thread
+from threading import Thread, current_thread
 from typing import Any, get_args
 
 import pytest
@@ -51,6 +51,44 @@ def test_run_sync_runs_in_a_loop_of_its_own():
     model, _ = scripted("done", "done")
     agent = Agent(model)
     assert [agent.run_sync("go").output for _ in range(2)] == ["done", "done"]
+
+
+def test_runs_of_one_thread_share_a_loop_that_ends_with_the_thread():
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def look() -> None:
+        loops.append(asyncio.get_running_loop())
+
+    agent = Agent(TestModel(), tools=[look])
+
+    def run_twice() -> None:
+        agent.run_sync("go")
+        agent.run_sync("go")
+
+    thread = Thread(target=run_twice)
+    thread.start()
+    thread.join()
+    run_twice()
+    assert [loop is loops[2] for loop in loops] == [False, False, True, True]
+    assert loops[0] is loops[1]
+    assert [loop.is_closed() for loop in loops] == [True, True, False, False]
+
+
+def test_run_sync_sees_what_is_overridden_since_the_last_run():
+    agent = Agent(TestModel())
+    agent.run_sync("go")
+    with agent.override(model=TestModel(custom_output_text="overridden")):
+        assert agent.run_sync("go").output == "overridden"
+
+
+def test_a_forked_process_runs_on_a_loop_of_its_own():
+    code = (
+        "import os\nfrom app.ai import Agent\nagent = Agent('test')\nagent.run_sync('go')\n"
+        "child = os.fork()\nagent.run_sync('go')\n"
+        "if child: os.waitpid(child, 0); agent.run_sync('go')\nprint('done')"
+    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout.split(), done.stderr) == (["done", "done"], "")
 
 
 def test_run_sync_leaves_the_current_loop_of_the_thread_alone():
@@ -430,6 +468,8 @@ async def test_tools_are_listed_in_the_order_of_where_they_come_from():
     agent = Agent(model, tools=[Tool(lambda: None, name="own")], toolsets=[named("user")])
     agent.toolset(lambda ctx: named("dynamic"))
     await agent.run("go", toolsets=[named("run")], capabilities=[Toolset(named("capability"))])
+    with pytest.raises(UserError, match="`toolsets` takes"), agent.override(toolsets=5):  # type: ignore[arg-type]
+        pass
     with agent.override(toolsets=[named("instead")]):
         await agent.run("go", toolsets=[named("run")], capabilities=[Toolset(named("capability"))])
     assert [[tool.name for tool in info.function_tools] for info in script.infos] == [

@@ -14,7 +14,7 @@ from app.ai.capabilities import AbstractCapability, HistoryProcessor, PrepareOut
 from app.ai.exceptions import UserError
 from app.ai.native_tools import AgentNativeTool
 from app.ai.tools import ToolsPrepareFunc
-from app.ai.toolsets import AgentToolset
+from app.ai.toolsets import AgentToolset, as_toolsets
 
 _NEWER_FORMS = {
     "output_retries": "retries={'output': ...}",
@@ -80,4 +80,6 @@ def checked_overrides(overrides: OverrideOptions[Any]) -> OverrideOptions[Any]:
     if unknown := sorted(given.keys() - OverrideOptions.__annotations__.keys()):
         raise UserError(f"Agent.override has no option {', '.join(map(repr, unknown))}")
     output_budget_of_run(given.get("retries"), of_agent=0)
+    if "toolsets" in given:
+        given["toolsets"] = as_toolsets(given["toolsets"])
     return cast("OverrideOptions[Any]", given)
