@@ -81,9 +81,9 @@ class SpecAgents:
             spec = AgentSpec.from_text(text, fmt)
             if spec.name not in (None, name):
                 raise refusals.invalid_spec(f"The spec names the agent {spec.name!r}, the path {name!r}.", "name")
-            for capability in spec.capabilities:
-                if capability.name not in self._capabilities:
-                    raise refusals.capability_not_allowed(capability.name, self._capabilities)
+            for capability in (name for entry in spec.capabilities for name in entry.names):
+                if capability not in self._capabilities:
+                    raise refusals.capability_not_allowed(capability, self._capabilities)
             _check_schemas(spec)
             # Templates and arguments of capabilities are checked by making the agent.
             Agent[Any, Any].from_spec(spec, name=name, defer_model_check=True)

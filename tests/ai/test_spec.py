@@ -380,6 +380,14 @@ def test_the_schema_for_editors_knows_the_arguments_of_capabilities() -> None:
 def test_a_native_tool_of_a_capability_may_be_written_down() -> None:
     agent = Agent.from_spec({"model": "test", "capabilities": [{"WebSearch": {"native": {"kind": "web_search"}}}]})
     assert [list(item.get_native_tools()) for item in agent.root_capability.capabilities] == [[WebSearchTool()]]
+    with pytest.raises(UserError, match="native tool of WebSearch is a 'web_search', not 'memory'"):
+        Agent.from_spec({"model": "test", "capabilities": [{"WebSearch": {"native": {"kind": "memory"}}}]})
+
+
+def test_a_capability_tells_the_names_that_it_stands_for() -> None:
+    entry = {"PrefixTools": {"prefix": "a", "capability": {"PrefixTools": {"prefix": "b", "capability": "MCP"}}}}
+    [capability] = AgentSpec.from_dict({"capabilities": [entry]}).capabilities
+    assert capability.names == ["PrefixTools", "PrefixTools", "MCP"]
 
 
 @dataclass

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias, Union, cast, get_args, get_origin, get
 from pydantic import BaseModel, TypeAdapter, ValidationError, model_serializer, model_validator
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
 
-from app.ai.capabilities import CAPABILITY_TYPES, AbstractCapability
+from app.ai.capabilities import CAPABILITY_TYPES, AbstractCapability, PrefixTools
 from app.ai.exceptions import SpecError
 from app.ai.template import TemplateStr, text_or_template
 
@@ -42,6 +42,12 @@ class CapabilitySpec(BaseModel):
     def kwargs(self) -> dict[str, Any]:
         """The arguments by keyword."""
         return self.arguments if isinstance(self.arguments, dict) else {}
+
+    @property
+    def names(self) -> list[str]:
+        """Its name, and those of the capabilities in its arguments."""
+        inner = self.kwargs.get("capability") if self.name == PrefixTools.__name__ else None
+        return [self.name, *(CapabilitySpec.model_validate(inner).names if inner is not None else ())]
 
     @model_validator(mode="before")
     @classmethod

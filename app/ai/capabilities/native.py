@@ -100,6 +100,9 @@ class NativeOrLocalTool(AbstractCapability[AgentDepsT]):
         given: Any = self.native
         if isinstance(given, Mapping):
             self.native = _native_tool(given)  # as agent specs describe it
+            usual = self._default_native()
+            if usual is not None and usual.kind != self.native.kind:
+                raise UserError(f"The native tool of {name} is a {usual.kind!r}, not {self.native.kind!r}")
         if self.native is True and self._default_native() is None:
             raise UserError(f"{name} has no usual native tool; give `native`")
         if isinstance(self.local, str | bool) and self.local is not False:
