@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 
@@ -120,8 +120,9 @@ class AgentStream(Generic[AgentDepsT, OutputDataT]):
         """The response as far as it has come, again and again."""
         if any(part.has_content() for part in self.response.parts):
             yield self.response
-        async for _ in self._events.groups(debounce_by):
-            yield self.response
+        async with aclosing(self._events.groups(debounce_by)) as groups:
+            async for _ in groups:
+                yield self.response
 
     def stream_responses(self, *, debounce_by: float | None = 0.1) -> AsyncGenerator[ModelResponse]:
         """`stream_response` under its old name."""
@@ -130,16 +131,17 @@ class AgentStream(Generic[AgentDepsT, OutputDataT]):
     async def stream_output(self, *, debounce_by: float | None = 0.1) -> AsyncGenerator[OutputDataT]:
         """The output as far as it has come, where that makes sense; the last one is the whole, if there is any."""
         seen: ModelResponse | None = None
-        async for response in self.stream_response(debounce_by=debounce_by):
-            is_news = seen is None or response.parts != seen.parts
-            if self._kept is not None or self._raw.final_result_event is None or not is_news:
-                continue
-            seen = response
-            try:
-                yield deepcopy(await self.validate_response_output(response, allow_partial=True))
-            except (ValidationError, ModelRetry):
-                # Half an output need not make sense yet.
-                continue
+        async with aclosing(self.stream_response(debounce_by=debounce_by)) as responses:
+            async for response in responses:
+                is_news = seen is None or response.parts != seen.parts
+                if self._kept is not None or self._raw.final_result_event is None or not is_news:
+                    continue
+                seen = response
+                try:
+                    yield deepcopy(await self.validate_response_output(response, allow_partial=True))
+                except (ValidationError, ModelRetry):
+                    # Half an output need not make sense yet.
+                    continue
         if self._output.is_in(self.response, self._raw.final_result_event) and not self.cancelled:
             yield deepcopy(await self.get_output())
 
@@ -151,9 +153,10 @@ class AgentStream(Generic[AgentDepsT, OutputDataT]):
         if self._output.schema.text is None:
             raise UserError("stream_text is for text outputs; use stream_output for this output type")
         text = ""
-        async for piece in self._text_pieces(debounce_by):
-            text += piece
-            yield piece if delta else await self._output.text(text, complete=self._kept is not None)
+        async with aclosing(self._text_pieces(debounce_by)) as pieces:
+            async for piece in pieces:
+                text += piece
+                yield piece if delta else await self._output.text(text, complete=self._kept is not None)
 
     async def get_output(self) -> OutputDataT:
         """Read to the end and give the output. Raises `UnexpectedModelBehavior` if it is invalid: no retry here."""
@@ -192,17 +195,18 @@ class AgentStream(Generic[AgentDepsT, OutputDataT]):
         """The text that is there already, and what comes; a blank line where a native tool is called in between."""
         first = [PartStartEvent(index=index, part=part) for index, part in enumerate(self.response.parts)]
         text_stands_open = False
-        async for group in self._events.groups(debounce_by, first):
-            piece = ""
-            for event in group:
-                if content := _text_in(event):
-                    piece += content
-                    text_stands_open = True
-                elif text_stands_open and _calls_native_tool(event):
-                    piece += "\n\n"
-                    text_stands_open = False
-            if piece:
-                yield piece
+        async with aclosing(self._events.groups(debounce_by, first)) as groups:
+            async for group in groups:
+                piece = ""
+                for event in group:
+                    if content := _text_in(event):
+                        piece += content
+                        text_stands_open = True
+                    elif text_stands_open and _calls_native_tool(event):
+                        piece += "\n\n"
+                        text_stands_open = False
+                if piece:
+                    yield piece
 
 
 def _text_in(event: ModelResponseStreamEvent) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, cast
@@ -77,8 +78,9 @@ class StreamedRunResult(Generic[AgentDepsT, OutputDataT]):
         if self._stream is None or self.is_complete:
             yield deepcopy(self._result.output)
             return
-        async for output in self._stream.stream_output(debounce_by=debounce_by):
-            yield output
+        async with aclosing(self._stream.stream_output(debounce_by=debounce_by)) as outputs:
+            async for output in outputs:
+                yield output
         await self._complete_unless_cancelled()
 
     async def stream_text(self, *, delta: bool = False, debounce_by: float | None = 0.1) -> AsyncGenerator[str]:
@@ -92,25 +94,28 @@ class StreamedRunResult(Generic[AgentDepsT, OutputDataT]):
                 raise UserError("stream_text is for text outputs; use stream_output for this output type")
             yield output
             return
-        async for text in self._stream.stream_text(delta=delta, debounce_by=debounce_by):
-            yield text
+        async with aclosing(self._stream.stream_text(delta=delta, debounce_by=debounce_by)) as texts:
+            async for text in texts:
+                yield text
         await self._complete_unless_cancelled()
 
     async def stream_response(self, *, debounce_by: float | None = 0.1) -> AsyncGenerator[ModelResponse]:
         """The response as far as it has come; the last one is the whole response."""
         if self._stream is not None and not self.is_complete:
-            async for response in self._stream.stream_response(debounce_by=debounce_by):
-                yield response
+            async with aclosing(self._stream.stream_response(debounce_by=debounce_by)) as responses:
+                async for response in responses:
+                    yield response
             await self._complete_unless_cancelled()
         yield self.response
 
     async def stream_responses(self, *, debounce_by: float | None = 0.1) -> AsyncGenerator[tuple[ModelResponse, bool]]:
         """`stream_response`, each with whether it is the last."""
         previous: ModelResponse | None = None
-        async for response in self.stream_response(debounce_by=debounce_by):
-            if previous is not None:
-                yield previous, False
-            previous = response
+        async with aclosing(self.stream_response(debounce_by=debounce_by)) as responses:
+            async for response in responses:
+                if previous is not None:
+                    yield previous, False
+                previous = response
         assert previous is not None, "there always is a last response"
         yield previous, True
 

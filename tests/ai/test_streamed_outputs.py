@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -141,6 +142,17 @@ async def test_a_cancelled_stream_ends_for_its_reader_and_keeps_what_came():
         assert texts == ["0 "] and not result.is_complete
         assert await result.get_output() == "0 "
     assert result.all_messages()[-1].parts == [TextPart("0 ")]
+
+
+@pytest.mark.parametrize("read", ["stream_text", "stream_output", "stream_response", "stream_responses"])
+async def test_a_reader_that_stops_early_leaves_nothing_behind(read: str):
+    before = asyncio.all_tasks()
+    async with Agent(TestModel(custom_output_text="one two three")).run_stream("go") as result:
+        async for _ in getattr(result, read)():
+            break
+    # asyncio itself closes the generator that was left, by a task of one turn.
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == before
 
 
 def test_a_sync_stream_marks_its_last_response():
