@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 import jsonschema
 from jsonschema import Draft202012Validator, ValidationError
@@ -23,6 +23,7 @@ from pydantic_core import ValidationError as InvalidOutput
 from app.ai.output import StructuredDict
 
 _untyped: Any = jsonschema
+_IDENTITY = ("$schema", "$id", "$anchor", "$dynamicAnchor", "$dynamicRef")
 _MAX_PROBLEMS = 20
 _MAX_CHARACTERS = 300
 
@@ -30,7 +31,7 @@ _MAX_CHARACTERS = 300
 def checked_dict(schema: dict[str, Any]) -> type[dict[str, Any]]:
     """A `StructuredDict` that also checks what the model sends, so that the model tries again if it does not fit."""
     structured = StructuredDict(schema)
-    validator: Any = _Validator(TypeAdapter(structured).json_schema())
+    validator: Any = _Validator(_plain(TypeAdapter(structured).json_schema()))
 
     def check(value: dict[str, Any]) -> dict[str, Any]:
         if problems := [_details(error) for error in islice(validator.iter_errors(value), _MAX_PROBLEMS)]:
@@ -44,6 +45,16 @@ def checked_dict(schema: dict[str, Any]) -> type[dict[str, Any]]:
 
     CheckedDict.__name__ = CheckedDict.__qualname__ = structured.__name__
     return CheckedDict
+
+
+def _plain(schema: Any) -> Any:
+    """The schema without what would fetch something from elsewhere, or put the library's own validator into a part."""
+    if isinstance(schema, list):
+        return [_plain(item) for item in cast("list[Any]", schema)]
+    if not isinstance(schema, dict):
+        return schema
+    parts = cast("dict[str, Any]", schema).items()
+    return {key: _plain(value) for key, value in parts if not (key in _IDENTITY and isinstance(value, str))}
 
 
 def _details(error: ValidationError) -> InitErrorDetails:
@@ -90,8 +101,5 @@ _Validator = _untyped.validators.extend(
         "patternProperties": _unchecked,
         "additionalProperties": _additional,
         "unevaluatedProperties": _unchecked,
-        # References were replaced, except those of this kind, which could be fetched from anywhere.
-        "$dynamicRef": _unchecked,
-        "unevaluatedItems": _unchecked,
     },
 )
