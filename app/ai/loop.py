@@ -58,6 +58,7 @@ from app.ai.run_state import (
     build_run_context,
     output_context,
     stamp_request,
+    take_pending,
 )
 from app.ai.steps import PreparedRequest
 from app.ai.texts import no_action, output_retries_exceeded
@@ -139,7 +140,7 @@ class ModelRequestNode(AgentNode[AgentDepsT, OutputDataT]):
         if not self.is_resuming:
             self.request = stamp_request(self.request, state)
         state.message_history.append(self.request)
-        pending = state.pending.take("asap")
+        pending = await take_pending(ctx, ending=False)
         deps.tool_manager = await deps.tool_manager.for_run_step(build_run_context(ctx))
         deps.usage_limits.check_before_request(state.usage)
         return pending

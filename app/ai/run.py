@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeAlias
 
 from app.ai.capabilities.lifecycle import NODE_HOOKS, node_run
+from app.ai.deferred import DeferredToolRequests
 from app.ai.event_stream import EventStream
 from app.ai.exceptions import UndrainedPendingMessagesError, UserError
 from app.ai.graph import End
@@ -19,7 +20,7 @@ from app.ai.prompt_node import AgentRunNode, UserPromptNode
 from app.ai.reprs import repr_without_defaults
 from app.ai.result import FinalResult
 from app.ai.run_context import AgentDepsT
-from app.ai.run_state import GraphAgentState, RunState, build_run_context, deliver
+from app.ai.run_state import GraphAgentState, RunState, build_run_context, deliver, take_pending
 from app.ai.stamps import CallableTimestamp
 from app.ai.usage import RunUsage
 
@@ -71,10 +72,16 @@ class AgentRun(Generic[AgentDepsT, OutputDataT]):
             raise UserError(f"Only a node of the run can be run, not {node!r}")
         self._iterating = True
         successor = await self._run_with_hooks(node)
-        if isinstance(successor, End) and (pending := self.ctx.state.pending.take("asap", "when_idle")):
-            # The run would end, but somebody has something to add.
+        if self._would_end(successor) and (pending := await take_pending(self.ctx, ending=True)):
+            # Somebody has something to add.
             successor = ModelRequestNode[Any, Any](deliver(self.ctx, pending))
         return await self._go_to(successor)
+
+    def _would_end(self, successor: NodeOrEnd[AgentDepsT, OutputDataT]) -> bool:
+        if not isinstance(successor, End):
+            return False
+        # A run that waits for its deferred calls goes on.
+        return not (self.ctx.deps.steps.may_wait and isinstance(successor.data.output, DeferredToolRequests))
 
     async def _run_with_hooks(self, node: AgentRunNode[AgentDepsT, OutputDataT]) -> Any:
         capability = self.ctx.deps.capability

@@ -174,6 +174,13 @@ def stamp_request(request: ModelRequest, state: GraphAgentState) -> ModelRequest
     )
 
 
+async def take_pending(run: RunState, *, ending: bool) -> list[ModelMessage]:
+    """What goes with the next request; everything that waits, if the run would end. It is pending no longer."""
+    pending = run.state.pending
+    pending.queue += await run.deps.steps.sent_messages(run.state, ending=ending)
+    return pending.take("asap", "when_idle") if ending else pending.take("asap")
+
+
 def deliver(run: RunState, pending: list[ModelMessage]) -> ModelRequest:
     """Put pending messages into the history, all but the last one, which is the request to send."""
     *earlier, last = [stamp_message(message, run.state) for message in pending]

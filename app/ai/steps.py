@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from app.ai.messages import ModelMessage, ModelRequest, ModelResponse, ToolCallPart
     from app.ai.models import Model, ModelRequestParameters
+    from app.ai.pending import PendingMessage
     from app.ai.run_context import RunContext
+    from app.ai.run_state import GraphAgentState
     from app.ai.settings import ModelSettings
     from app.ai.toolsets import AbstractToolset
 
@@ -63,6 +65,10 @@ class Steps:
 
     def reserve(self, calls: Sequence[ToolCallPart]) -> None:
         """Learn which tool calls are about to be executed, in the order of the response."""
+
+    async def sent_messages(self, state: GraphAgentState, *, ending: bool) -> list[PendingMessage]:
+        """What was sent to the run from outside and goes with the next request; everything, if the run would end."""
+        return []
 
     def wrap_toolset(self, toolset: AbstractToolset[Any]) -> AbstractToolset[Any]:
         """Put a recording layer around the toolset of a run."""

@@ -11,7 +11,7 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from app.api.dependencies import RunId, Service
 from app.api.problem_types import problems
-from app.durable.names import STATE_EVENTS, STEP_EVENTS
+from app.durable.names import MESSAGE_EVENTS, STATE_EVENTS, STEP_EVENTS
 from app.runs import refusals
 from app.runs.records import Event, EventPage
 from app.runs.service import RunService
@@ -24,7 +24,7 @@ _EVENT_SCHEMA: Final = {
     "type": "object",
     "properties": {
         "id": {"type": "string", "pattern": "^[0-9]+$", "description": "The event's seq."},
-        "event": {"enum": [*STATE_EVENTS, *STEP_EVENTS], "description": "The event's type."},
+        "event": {"enum": [*STATE_EVENTS, *STEP_EVENTS, *MESSAGE_EVENTS], "description": "The event's type."},
         "data": {
             "type": "string",
             "contentMediaType": "application/json",

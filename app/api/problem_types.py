@@ -60,6 +60,7 @@ _EXAMPLES: Final[Sequence[Problem | HoldfastError]] = (
     refusals.unknown_agent("demmo", ["demo"]),
     BusyConversation(_RUN_ID),
     refusals.run_finished(_run("succeeded")),
+    refusals.message_too_late(_run("succeeded")),
     refusals.run_not_finished(_run("running")),
     refusals.run_not_waiting(_run("running"), _CALL_ID),
     refusals.run_not_resumable(_run("succeeded")),

@@ -8,18 +8,21 @@ from fastapi import APIRouter, Header, Query, Response
 from app.api.dependencies import MAX_WAIT_SECONDS, Caller, RunId, Service, StorableBody, Text, WaitSeconds
 from app.api.problem_types import BODY, problems
 from app.runs.cursor import RUN_CURSOR
-from app.runs.records import MessageList, Run, RunPage, RunStatus, StepList
-from app.runs.requests import ForkRun, ResumeRun, StartRun
+from app.runs.records import MessageList, Run, RunPage, RunStatus, SentMessage, StepList
+from app.runs.requests import ForkRun, ResumeRun, SendMessage, StartRun
 from app.runs.service import Started
 
 router = APIRouter(prefix="/api/runs", tags=["runs"])
 
-_NEW_RUN: Final[dict[str, Any]] = {
-    "Location": {"description": "Path of the run.", "schema": {"type": "string"}, "required": True},
+_REPLAYED: Final[dict[str, Any]] = {
     "Idempotency-Replayed": {
-        "description": "An earlier request with this key has started the run.",
+        "description": "An earlier request with this key has done this.",
         "schema": {"type": "string", "const": "true"},
     },
+}
+_NEW_RUN: Final[dict[str, Any]] = {
+    "Location": {"description": "Path of the run.", "schema": {"type": "string"}, "required": True},
+    **_REPLAYED,
 }
 _START_HEADERS: Final[dict[str, Any]] = {
     **_NEW_RUN,
@@ -118,6 +121,38 @@ async def list_steps(run_id: RunId, service: Service) -> StepList:
 async def list_messages(run_id: RunId, service: Service) -> MessageList:
     """The messages that the run added to its conversation."""
     return await service.messages(run_id)
+
+
+@router.post(
+    "/{run_id}/messages",
+    status_code=202,
+    dependencies=[StorableBody],
+    responses={
+        202: {"description": "The message is stored; the run will take it.", "headers": _REPLAYED},
+        **problems(
+            *BODY,
+            "unknown_run",
+            "message_too_late",
+            "prompt_too_large",
+            "idempotency_key_reused",
+            "run_deleted",
+            "not_allowed",
+        ),
+    },
+)
+async def send_message(
+    run_id: RunId,
+    request: SendMessage,
+    service: Service,
+    caller: Caller,
+    response: Response,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+) -> SentMessage:
+    """Say something to a run on its way: it goes with the next model request, or makes one where the run would end."""
+    sent = await service.send(run_id, request, idempotency_key=idempotency_key, caller=caller)
+    if sent.replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    return sent.message
 
 
 @router.post(

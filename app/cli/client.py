@@ -40,16 +40,16 @@ class ApiClient:
 
     def start(self, body: Json, *, idempotency_key: str | None = None) -> Json:
         """Start a run."""
-        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else None
-        return self._call("POST", "/api/runs", json=body, headers=headers)
+        return self.post("runs", body, idempotency_key=idempotency_key)
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Json:
         """A resource below /api."""
         return self._call("GET", f"/api/{path}", params=params)
 
-    def post(self, path: str, body: Json | None = None) -> Json:
+    def post(self, path: str, body: Json | None = None, *, idempotency_key: str | None = None) -> Json:
         """Do something to a resource below /api."""
-        return self._call("POST", f"/api/{path}", json=body)
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else None
+        return self._call("POST", f"/api/{path}", json=body, headers=headers)
 
     def put(self, path: str, content: bytes, media_type: str) -> Json:
         """Make a resource below /api what the content says."""

@@ -106,16 +106,23 @@ def _line_of(event: Mapping[str, Any]) -> str | None:
         case kind if kind in _STATES:
             worker = data.get("worker")
             return f"{_state(kind)} on {worker}" if worker else _state(kind)
-        case "attempt" if (event["attempt"] or 1) > 1:
-            void = "; its earlier text is void" if data.get("kind") == "model" else ""
-            return f"step {event['step']}: {data.get('name')}, attempt {event['attempt']}{void}"
-        case "attempt" if data.get("kind") not in ("tool", "mcp"):
-            return f"step {event['step']}: {data.get('name')}"
+        case "attempt":
+            return _attempt(event)
+        case "message_sent":
+            return f"message from {data['sent_by']}: {shortened(data['content'])}"
         case "function_tool_call":
             part = data.get("part", {})
             return f"step {event['step']}: {part.get('tool_name', 'tool')}({shortened(part.get('args'))})"
         case _:
             return None
+
+
+def _attempt(event: Mapping[str, Any]) -> str | None:
+    kind, name = event["data"].get("kind"), event["data"].get("name")
+    if (event["attempt"] or 1) > 1:
+        void = "; its earlier text is void" if kind == "model" else ""
+        return f"step {event['step']}: {name}, attempt {event['attempt']}{void}"
+    return None if kind in ("tool", "mcp") else f"step {event['step']}: {name}"
 
 
 def _state(event_type: str) -> str:

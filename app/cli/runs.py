@@ -155,6 +155,26 @@ def follow_run(run_id: RunId, as_json: AsJson = False, url: Url = DEFAULT_URL) -
         _follow(client, run_id, show_text=True, as_json=as_json)
 
 
+@commands.command("send")
+@with_output
+def send_message(
+    run_id: RunId,
+    text: Annotated[str, typer.Argument(help="What to say.")],
+    *,
+    when_idle: Annotated[
+        bool, typer.Option("--when-idle", help="Not before the run would end; otherwise with its next model request.")
+    ] = False,
+    idempotency_key: Annotated[str | None, typer.Option(help="The same key sends the same message once.")] = None,
+    as_json: AsJson = False,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Say something to a run that has not ended, and print the id of the message."""
+    body = {"content": text, "priority": "when_idle" if when_idle else "asap"}
+    with service_at(url) as client:
+        sent = client.post(f"runs/{run_id}/messages", body, idempotency_key=idempotency_key)
+    _print(sent, sent["message_id"], as_json=as_json)
+
+
 @commands.command("cancel")
 @with_output
 def cancel_run(run_id: RunId, as_json: AsJson = False, url: Url = DEFAULT_URL) -> None:

@@ -28,6 +28,7 @@ _ACKNOWLEDGE: Final = text(
     "update holdfast.attempts set acknowledged = true where run_id = :run_id and step = any(:steps)"
 )
 _FORGET_OUTCOME: Final = text("delete from dbos.workflow_output where workflow_uuid = :run_id")
+_TAKE_MESSAGES: Final = text("update holdfast.run_cursors set closed = false where run_id = :run_id and closed")
 _ENQUEUE: Final = text(
     "update dbos.workflow_status set status = 'ENQUEUED', queue_name = :queue, deduplication_id = :conversation_id,"
     " owner_xid = null, recovery_attempts = 0, workflow_deadline_epoch_ms = null, started_at_epoch_ms = null,"
@@ -55,6 +56,7 @@ async def resume(engine: AsyncEngine, run_id: str, *, queue: str) -> Resumed:
             steps = [step for step, error_type in failed if error_type not in _DONE_BUT_NOT_KEPT]
             await connection.execute(_ACKNOWLEDGE, {"run_id": run_id, "steps": steps})
             await connection.execute(_FORGET_OUTCOME, {"run_id": run_id})
+            await connection.execute(_TAKE_MESSAGES, {"run_id": run_id})
             again = {"run_id": run_id, "queue": queue, "conversation_id": run.conversation_id}
             await connection.execute(_ENQUEUE, again)
             return Resumed.enqueued

@@ -66,7 +66,7 @@ _UNFINISHED_READER = text(
 
 _DELETE_TRACES = [
     text(f"delete from holdfast.{table} where run_id = :run_id")
-    for table in ("run_events", "run_cursors", "attempts", "approvals")
+    for table in ("run_events", "run_cursors", "attempts", "approvals", "sent_messages")
 ]
 
 _FILTERS = {

@@ -27,6 +27,14 @@ def current_owner() -> str:
     return context.owner_xid
 
 
+def next_step() -> int:
+    """The number that the next step of the running workflow will draw."""
+    context = get_local_dbos_context()
+    if context is None:
+        raise RuntimeError("Only a workflow draws steps; call this from inside `holdfast.run`.")
+    return context.function_id + 1
+
+
 def active_runs() -> set[str]:
     """Ids of the workflows that this process executes at this moment."""
     return set(_get_dbos_instance()._active_workflows_set.activeList())  # pyright: ignore[reportPrivateUsage]

@@ -37,20 +37,24 @@ def fold(envelopes: Iterable[Envelope], output: Mapping[str, Any] | None) -> lis
     """The messages that the steps of one run make, in order.
 
     `output` is the run's recorded outcome, whose closing request answers the calls that ended a successful run. The
-    results of tools that no request carries yet (the run stopped in between) make a last request of their own.
+    results of tools that no request carries yet (the run stopped in between) make a last request of their own. The
+    last message that was sent to the run is the request that the next step shows once more, as it was prepared.
     """
     messages: list[ModelMessage] = []
     answers: list[ModelRequestPart] = []
+    shown_again = False
     for envelope in envelopes:
         match envelope.get("kind"):
-            case "model" if "request" in envelope:
-                answers = []
-                messages.append(_request.validate_python(envelope["request"]["message"]))
-                if envelope["outcome"] == "returned":
-                    messages.append(read_response(envelope["response"]))
-            case "decision" if envelope["request"]["message"]:
-                answers = []
-                messages.append(_request.validate_python(envelope["request"]["message"]))
+            case "model" | "decision" | "messages" as kind:
+                if request := envelope.get("request", {}).get("message"):
+                    answers = []
+                    if shown_again:
+                        messages.pop()
+                    messages.append(_request.validate_python(request))
+                    shown_again = False
+                if followed := _followed(envelope):
+                    messages += followed
+                    shown_again = kind == "messages"
             case "tool" | "mcp":
                 answers += _answer(envelope)
             case _:
@@ -60,6 +64,17 @@ def fold(envelopes: Iterable[Envelope], output: Mapping[str, Any] | None) -> lis
     elif answers and messages and isinstance(messages[-1], ModelResponse):
         messages.append(ModelRequest(parts=answers))
     return messages
+
+
+def _followed(envelope: Envelope) -> list[ModelMessage]:
+    """What a step adds behind its request: the model's response, or what was sent to the run."""
+    match envelope["kind"]:
+        case "model" if envelope["outcome"] == "returned":
+            return [read_response(envelope["response"])]
+        case "messages":
+            return [_request.validate_python(taken["message"]) for taken in envelope["result"]]
+        case _:
+            return []
 
 
 def _answer(envelope: Envelope) -> list[ModelRequestPart]:

@@ -18,7 +18,7 @@ EVENT_CHANNEL: Final = "holdfast_events"
 WORKER_LOCK_NAMESPACE: Final = 0x486F6C64
 """First key of the two-int advisory lock that a worker holds for its life ("Hold")."""
 
-STEP_KINDS: Final = ("model", "tool", "mcp", "output", "decision", "callback", "list_tools", "sampling")
+STEP_KINDS: Final = ("model", "tool", "mcp", "output", "decision", "callback", "list_tools", "sampling", "messages")
 OUTCOMES: Final = ("returned", "retry", "deferred", "failed", "unknown")
 STATE_EVENTS: Final = (
     "run_queued",
@@ -40,6 +40,7 @@ STEP_EVENTS: Final = (
     "function_tool_result",
     "tool_progress",
 )
+MESSAGE_EVENTS: Final = ("message_sent", "message_taken")
 TABLES: Final = (
     "run_cursors",
     "run_events",
@@ -51,6 +52,7 @@ TABLES: Final = (
     "tool_definitions",
     "cooldowns",
     "agents",
+    "sent_messages",
 )
 VIEWS: Final = ("runs", "steps", "messages", "tool_calls")
 WAIT_KINDS: Final = ("approval", "external", "outcome_unknown", "input")
@@ -60,6 +62,7 @@ RETRY_AT: Final = "retry_at"
 
 MODEL_STEP: Final = "model"
 DECISION_STEP: Final = "decision"
+MESSAGES_STEP: Final = "messages"
 
 
 def tool_step(tool: str) -> str:

@@ -4,6 +4,7 @@ model_request   durable: one step holds preparing, asking and streaming
 reserve         draws the numbers of a batch of tool calls before any of them starts
 wrap_toolset    puts `DurableToolset` around every leaf
 callback        system prompt and output functions
+sent_messages   a step only where somebody has sent the run something
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from app.ai.mcp.sampling import Sampling
 from app.ai.messages import AgentStreamEvent, ModelResponse, PartEndEvent, PartStartEvent, ToolCallPart
 from app.ai.models import Model
 from app.ai.models.handles import use_handles
+from app.ai.pending import PendingMessage
 from app.ai.run_context import RunContext
+from app.ai.run_state import GraphAgentState
 from app.ai.steps import PreparedRequest, Steps, use_steps
 from app.ai.tools import ToolDefinition
 from app.ai.toolsets import AbstractToolset
@@ -34,6 +37,7 @@ from app.durable.events import StepEvents
 from app.durable.handles import AttemptHandles
 from app.durable.journal import Envelope, Journal, StepPlan, failure_of
 from app.durable.pauses import retry_later
+from app.durable.sent_messages import take_sent
 from app.durable.serializer import to_json
 
 T = TypeVar("T")
@@ -142,6 +146,9 @@ class DurableSteps(Steps):
         """What the tool may tell repeated calls by: made of the step, or a new one when a person let it run again."""
         repetition = self.repetitions.pop(plan.tool_call_id or "", None)
         return repetition or f"{self.run_id}:{plan.step}"
+
+    async def sent_messages(self, state: GraphAgentState, *, ending: bool) -> list[PendingMessage]:
+        return await take_sent(self.journal, state, ending=ending)
 
     def wrap_toolset(self, toolset: AbstractToolset[Any]) -> AbstractToolset[Any]:
         from app.durable.toolset import KnownTools, durable_toolset  # they need DurableSteps itself

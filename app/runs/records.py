@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.ai.pending import PendingMessagePriority
 from app.db.runs import FINISHED
 from app.durable.names import RETRY_AT
 
@@ -175,6 +176,18 @@ class Message(Record):
     step: Count
     kind: Literal["request", "response"]
     message: dict[str, Any] = Field(description="Published message JSON.")
+
+
+class SentMessage(Record):
+    """A message that was sent to a run on its way."""
+
+    message_id: Annotated[str, Field(json_schema_extra={"format": "uuid"})]
+    run_id: Id
+    content: Any = Field(description="Text, or a list of content parts.")
+    priority: PendingMessagePriority
+    sent_at: datetime
+    sent_by: str = Field(description="The name of the key.")
+    taken_at_step: Count | None = Field(description="The step that put it into the conversation; null before.")
 
 
 class Event(Record):

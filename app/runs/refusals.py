@@ -91,7 +91,7 @@ def unknown_conversation(conversation_id: str) -> HoldfastError:
 def idempotency_key_reused(run_id: str) -> HoldfastError:
     """The key belongs to another request."""
     return Invalid(
-        f"This key has started run {run_id} with another body.",
+        f"This key was used for run {run_id} with another body.",
         type="idempotency_key_reused",
         field="Idempotency-Key",
         fix="Use a new key for a new request, or send the same body again.",
@@ -99,12 +99,12 @@ def idempotency_key_reused(run_id: str) -> HoldfastError:
 
 
 def run_of_key_deleted(run_id: str) -> HoldfastError:
-    """The run that the key started does not exist any more."""
+    """The run that the key was used for does not exist any more."""
     return Conflict(
-        f"This key has started run {run_id}, which was deleted since.",
+        f"This key was used for run {run_id}, which was deleted since.",
         type="run_deleted",
         field="Idempotency-Key",
-        fix="Use a new key to run the request again.",
+        fix="Use a new key to send the request again.",
     )
 
 
@@ -150,6 +150,17 @@ def run_finished(run: Run) -> HoldfastError:
         type="run_finished",
         field="run_id",
         fix="Nothing is left to cancel; read its outcome.",
+    )
+
+
+def message_too_late(run: Run) -> HoldfastError:
+    """The run has ended, or is about to."""
+    state = run.status if run.is_finished else "about to end"
+    return Conflict(
+        f"Run {run.run_id} is {state} and takes no more messages.",
+        type="message_too_late",
+        field="run_id",
+        fix="Start a run of its conversation with this as the prompt; a failed or cancelled one can be resumed first.",
     )
 
 

@@ -23,6 +23,7 @@ from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from app.ai.messages import AudioUrl, DocumentUrl, ImageUrl, UserContent, VideoUrl
+from app.ai.pending import PendingMessagePriority
 from app.ai.settings import ModelSettings
 from app.ai.usage import UsageLimits
 from app.runs.json_schemas import output_schema_problem
@@ -337,6 +338,26 @@ class StartRun(BaseModel):
     def fingerprint(self) -> str:
         """SHA-256 of the request in canonical JSON; requests that mean the same have the same one."""
         return _fingerprint(self.model_dump(mode="json", exclude_defaults=True))
+
+
+class SendMessage(BaseModel):
+    """What a user says to a run on its way."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    content: Annotated[Prompt, Field(description="Text, or a list of content parts.")]
+    priority: Annotated[
+        PendingMessagePriority,
+        Field(description="With the next model request, or not before the run would end."),
+    ] = "asap"
+
+    def content_json(self) -> Any:
+        """The content as JSON: text, or a list of published content parts."""
+        return _PROMPT.dump_python(self.content, mode="json")
+
+    def fingerprint(self, run_id: str) -> str:
+        """SHA-256 of what is sent to which run."""
+        return _fingerprint({"message": run_id, **self.model_dump(mode="json", exclude_defaults=True)})
 
 
 class RunEdits(BaseModel):

@@ -11,9 +11,11 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.ai.ids import uuid7
-from app.db import forking, idempotency, resuming, runs
+from app.db import forking, idempotency, resuming, runs, sent_messages
 from app.db.idempotency import Claim
+from app.db.sent_messages import NewMessage
 from app.durable.client import NewRun, RunClient
+from app.durable.events import Notifier
 from app.durable.inputs import HistoryLink, RunInput
 from app.durable.names import RUN_QUEUE
 from app.errors import BusyConversation
@@ -24,8 +26,8 @@ from app.runs.feed import EventFeed
 from app.runs.keys import ANYBODY, Caller, Keys
 from app.runs.reach import answers_in_time
 from app.runs.reading import RunReader, read_run, unfinished
-from app.runs.records import AgentInfo, Run
-from app.runs.requests import ForkRun, StartRun
+from app.runs.records import AgentInfo, Run, SentMessage
+from app.runs.requests import ForkRun, SendMessage, StartRun
 from app.runs.spec_agents import SpecAgents
 
 
@@ -38,6 +40,14 @@ class Started:
 
 
 @dataclass(frozen=True)
+class Sent:
+    """A message to a run, and whether an earlier request with the same key had sent it."""
+
+    message: SentMessage
+    replayed: bool
+
+
+@dataclass(frozen=True)
 class Limits:
     """Limits of requests: the prompt in bytes of JSON, and how long an idempotency key is kept."""
 
@@ -46,7 +56,8 @@ class Limits:
 
 
 class RunService(RunReader):
-    """Start, get, wait, list, follow, cancel, resume, fork and delete runs; `approvals` has what they wait for."""
+    """Start, get, wait, list, follow, cancel, resume, fork and delete runs, and send them messages; `approvals` has
+    what they wait for."""
 
     def __init__(
         self,
@@ -61,6 +72,7 @@ class RunService(RunReader):
     ) -> None:
         super().__init__(engine, feed, is_migrated=is_migrated)
         self._client = client
+        self._notifier = Notifier(engine)
         self._limits = limits
         self.agents = agents
         self.approvals = Approvals(engine)
@@ -145,6 +157,25 @@ class RunService(RunReader):
             return Started(await read_run(connection, fork_id), replayed=False)
 
     @answers_in_time
+    async def send(
+        self, run_id: str, request: SendMessage, *, idempotency_key: str | None = None, caller: Caller = ANYBODY
+    ) -> Sent:
+        """Keep a message for a run that has not ended. The run takes it before a model request, once."""
+        content = request.content_json()
+        self._check_size(content, field="content")
+        message = NewMessage(str(uuid7()), run_id, content, request.priority, sent_by=caller.name)
+        async with self._engine.begin() as connection:
+            if idempotency_key is not None:
+                wanted = Claim(idempotency_key, request.fingerprint(run_id), run_id, caller.key_id, message.message_id)
+                held = await idempotency.claim(connection, wanted, kept_for=self._limits.key_lifetime)
+                if held != wanted:
+                    return Sent(await _sent_before(connection, wanted, held), replayed=True)
+            if (row := await sent_messages.store(connection, message)) is None:
+                raise refusals.message_too_late(await read_run(connection, run_id))
+        self._notifier.touch(run_id)
+        return Sent(SentMessage.of(row), replayed=False)
+
+    @answers_in_time
     async def delete(self, run_id: str) -> None:
         """Remove a finished run with everything it stored, unless an unfinished run reads it as history."""
         run = await self.get(run_id)
@@ -223,6 +254,15 @@ async def _first_own_step(connection: AsyncConnection, run_id: str, request: For
     if step > 1 and request.edits.prompt is not None:
         raise refusals.edit_too_late(step)
     return step
+
+
+async def _sent_before(connection: AsyncConnection, wanted: Claim, held: Claim) -> SentMessage:
+    if held.request_hash != wanted.request_hash:
+        raise refusals.idempotency_key_reused(held.run_id)
+    row = await sent_messages.find(connection, held.message_id or "")
+    if row is None:
+        raise refusals.run_of_key_deleted(held.run_id)
+    return SentMessage.of(row)
 
 
 async def _replayed(connection: AsyncConnection, wanted: Claim, held: Claim) -> Run:

@@ -53,6 +53,7 @@ begin
     delete from holdfast.run_cursors where run_id = old.workflow_uuid;
     delete from holdfast.attempts where run_id = old.workflow_uuid;
     delete from holdfast.approvals where run_id = old.workflow_uuid;
+    delete from holdfast.sent_messages where run_id = old.workflow_uuid;
     return null;
 end $$;
 

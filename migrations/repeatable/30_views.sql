@@ -58,7 +58,20 @@ select said.run_id, row_number() over (partition by said.run_id order by said.st
        said.step, said.message ->> 'kind' as kind, said.message
 from (
     select step.run_id, step.step, 1 as part, step.input -> 'message' as message
-    from holdfast.steps as step where step.kind in ('model', 'decision')
+    from holdfast.steps as step where step.kind in ('model', 'decision', 'messages')
+    union all
+    -- The last message that was sent to the run is the request that the next step shows once more, as it was prepared.
+    select step.run_id, step.step, 1 + taken.number, taken.item -> 'message'
+    from holdfast.steps as step
+    cross join lateral (
+        select item, number, count(*) over () as amount
+        from jsonb_array_elements(case when jsonb_typeof(step.output) = 'array' then step.output else '[]' end)
+            with ordinality as listed (item, number)
+    ) as taken
+    where step.kind = 'messages' and (taken.number < taken.amount or not exists (
+        select 1 from holdfast.steps as later
+        where later.run_id = step.run_id and later.step > step.step and later.kind in ('model', 'messages')
+          and jsonb_typeof(later.input -> 'message') = 'object'))
     union all
     select step.run_id, step.step, 2, step.output
     from holdfast.steps as step where step.kind = 'model' and step.outcome = 'returned'

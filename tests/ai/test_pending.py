@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
-from app.ai import Agent, End, ImageUrl, RunContext, UserError
+from app.ai import Agent, DeferredToolRequests, End, ImageUrl, RunContext, Tool, UserError
 from app.ai.capabilities import ProcessHistory
 from app.ai.exceptions import UndrainedPendingMessagesError
 from app.ai.messages import ModelMessage, ModelRequest, ModelResponse, SystemPromptPart, TextPart, UserPromptPart
-from app.ai.pending import as_messages
+from app.ai.pending import PendingMessage, as_messages
+from app.ai.run_state import GraphAgentState
 from app.ai.steps import Steps, use_steps
 from tests.ai.scripted import call, scripted
+
+MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def prompts(messages: list[ModelMessage]) -> list[object]:
@@ -131,6 +136,47 @@ async def test_recorded_steps_refuse_to_enqueue():
 
     with use_steps(Recording()), pytest.raises(UserError, match="cannot enqueue"):
         await agent.run("go")
+
+
+async def test_what_comes_through_the_steps_is_put_into_the_conversation_like_what_was_enqueued():
+    class Post(Steps):
+        """Has something for the second request, and for the end."""
+
+        def __init__(self) -> None:
+            self.asked: list[bool] = []
+
+        async def sent_messages(self, state: GraphAgentState, *, ending: bool) -> list[PendingMessage]:
+            self.asked.append(ending)
+            sent = [ModelRequest([UserPromptPart("last" if ending else "next")], timestamp=MOMENT)]
+            return [PendingMessage([*sent], "when_idle" if ending else "asap")] if len(self.asked) in (2, 3) else []
+
+    model, script = scripted(call("look"), "first", "second")
+    with use_steps(post := Post()):
+        result = await Agent(model, tools=[Tool(lambda: "seen", name="look", description="Look.")]).run("go")
+    assert result.output == "second"
+    assert post.asked == [False, False, True, False, True]
+    assert [prompts(request) for request in script.requests] == [["go"], ["go", "next"], ["go", "next", "last"]]
+    told = [message for message in result.all_messages() if prompts([message]) in (["next"], ["last"])]
+    assert [(message.timestamp, message.run_id) for message in told] == [(MOMENT, result.run_id)] * 2
+
+
+async def test_a_run_that_waits_for_its_deferred_calls_does_not_end():
+    class Waiting(Steps):
+        may_wait = True
+
+        async def sent_messages(self, state: GraphAgentState, *, ending: bool) -> list[PendingMessage]:
+            assert not ending
+            return []
+
+    model, _ = scripted(call("pay"))
+    agent = Agent(model)
+
+    @agent.tool_plain(requires_approval=True)
+    def pay() -> str:
+        return "paid"
+
+    with use_steps(Waiting()):
+        assert isinstance((await agent.run("go")).output, DeferredToolRequests)
 
 
 async def test_run_stream_does_not_drop_what_was_enqueued():

@@ -78,6 +78,7 @@ EXPECTED: list[Expectation] = [
     (r"/api/runs -H 'content-type: application/json' \\\n", None, has('"status":"queued"')),
     (r"approvals\?status=open$", CAREFUL, has('"status":"open"', '"pay-1"')),
     (r"approvals/\$CALL .*'\{\"approve\": true\}'", CAREFUL, holds(status="decided")),
+    (r"hint-1", CAREFUL, holds(priority="asap", taken_at_step=None)),
     (r"/fork ", DEMO, holds(forked_at_step=3)),
     (r"Prefer: wait", None, holds(status="succeeded")),
     (r"agent=demo&status", DEMO, has('"next_cursor":')),

@@ -90,6 +90,7 @@ def test_an_approver_decides_under_its_name(locked: httpx.Client, keyring: Keyri
         ("POST", "/api/runs", "run"),
         ("POST", f"/api/runs/{SOME_RUN}/cancel", "run"),
         ("DELETE", f"/api/runs/{SOME_RUN}", "run"),
+        ("POST", f"/api/runs/{SOME_RUN}/messages", "run"),
         ("POST", f"/api/runs/{SOME_RUN}/approvals/c1", "approve"),
         ("POST", f"/api/runs/{SOME_RUN}/inputs/c1", "approve"),
         ("PUT", "/api/agents/a", "admin"),

@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.api.security import AccessRules
+from app.durable import names
 from tests.api.conftest import make_test_app
 
 
@@ -36,6 +37,7 @@ def test_all_routes_are_described(document: dict[str, Any]) -> None:
         ("get", "/api/runs/{run_id}/steps"),
         ("get", "/api/runs/{run_id}/messages"),
         ("get", "/api/runs/{run_id}/events"),
+        ("post", "/api/runs/{run_id}/messages"),
         ("post", "/api/runs/{run_id}/cancel"),
         ("post", "/api/runs/{run_id}/resume"),
         ("post", "/api/runs/{run_id}/fork"),
@@ -117,3 +119,5 @@ def test_the_document_is_served(http: httpx.Client) -> None:
     assert served["info"]["title"] == "Holdfast"
     events = served["paths"]["/api/runs/{run_id}/events"]["get"]["responses"]["200"]["content"]
     assert set(events) == {"text/event-stream", "application/json"}
+    types = events["text/event-stream"]["itemSchema"]["properties"]["event"]["enum"]
+    assert {*names.STATE_EVENTS, *names.STEP_EVENTS, *names.MESSAGE_EVENTS} == set(types)

@@ -30,6 +30,7 @@ REQUESTS = [
     ("GET", f"/api/runs/{SOME_ID}/steps"),
     ("GET", f"/api/runs/{SOME_ID}/messages"),
     ("GET", f"/api/runs/{SOME_ID}/events"),
+    ("POST", f"/api/runs/{SOME_ID}/messages"),
     ("POST", f"/api/runs/{SOME_ID}/cancel"),
     ("POST", f"/api/runs/{SOME_ID}/resume"),
     ("POST", f"/api/runs/{SOME_ID}/fork"),
@@ -43,6 +44,7 @@ BODIES = {
     "/api/runs": {"agent": "demo", "prompt": "x"},
     f"/api/runs/{SOME_ID}/fork": {"from_step": 1},
     f"/api/runs/{SOME_ID}/approvals/c": {"approve": True},
+    f"/api/runs/{SOME_ID}/messages": {"content": "x"},
 }
 RESUME = {"tool_call_id": "c", "result": 1}
 

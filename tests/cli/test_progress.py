@@ -53,6 +53,12 @@ def test_steps_and_tool_calls_are_told_in_one_line_each_with_the_time_since_the_
     assert capsys.readouterr().err == '· 0.0 s  step 2: model\n· 2.5 s  step 3: add({"a": 1, "note": "two\\nlines"})\n'
 
 
+def test_what_somebody_says_to_the_run_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    data = {"message_id": "m", "content": "be\nquick", "priority": "asap", "sent_by": "ann"}
+    tell(event("message_sent", data, step=None), event("message_taken", {"message_id": "m"}), show_text=False)
+    assert capsys.readouterr().err == "· 0.0 s  message from ann: be quick\n"
+
+
 def test_a_second_attempt_voids_the_text_of_its_step(capsys: pytest.CaptureFixture[str]) -> None:
     tell(event("attempt", {"kind": "model", "name": "model"}, attempt=2), show_text=True)
     assert capsys.readouterr().err == "· 0.0 s  step 2: model, attempt 2; its earlier text is void\n"

@@ -174,6 +174,21 @@ def test_cancel_stops_a_run(holdfast: Holdfast, http: httpx.Client) -> None:
     assert http.get(f"/api/runs/{run_id}").json()["status"] == "cancelled"
 
 
+def test_send_says_something_to_a_run_once(holdfast: Holdfast, http: httpx.Client, stage: Stage) -> None:
+    run_id = start(http)["run_id"]
+    first = holdfast("runs", "send", run_id, "be quick", "--idempotency-key", "k")
+    again = holdfast("runs", "send", run_id, "be quick", "--idempotency-key", "k", "--json")
+    shown = json.loads(again.stdout)
+    assert (first.returncode, first.stdout) == (0, f"{shown['message_id']}\n")
+    assert (shown["content"], shown["priority"]) == ("be quick", "asap")
+    idle = holdfast("runs", "send", run_id, "say thanks", "--when-idle", "--json")
+    assert json.loads(idle.stdout)["priority"] == "when_idle"
+    stage.succeed(run_id)
+    late = holdfast("runs", "send", run_id, "hello?")
+    assert late.returncode == 2
+    assert "takes no more messages" in late.stderr
+
+
 def test_what_the_service_refuses_exits_with_2_and_the_fix(holdfast: Holdfast) -> None:
     result = holdfast("run", "nobody", "hello")
     assert (result.returncode, result.stdout) == (2, "")

@@ -194,7 +194,9 @@ async def test_the_owner_token_is_the_one_in_the_row_and_a_new_owner_fences_the_
 
 @DBOS.workflow(name="contract.reserving")
 async def reserving() -> list[str]:
+    assert dbos_internals.next_step() == 1
     first, unused, last = DBOS.reserve_step(), DBOS.reserve_step(), DBOS.reserve_step()
+    assert dbos_internals.next_step() == 4
     assert unused.step_id == 2
 
     async def late() -> str:

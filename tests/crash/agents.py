@@ -41,6 +41,11 @@ def prompt_of(messages: list[ModelMessage]) -> str:
     return str(prompts[-1])
 
 
+def first_prompt(messages: list[ModelMessage]) -> str:
+    """The prompt that a conversation began with."""
+    return next(str(part.content) for part in messages[0].parts if isinstance(part, UserPromptPart))
+
+
 def returns_of(messages: list[ModelMessage]) -> list[ToolReturnPart]:
     """What the tools of the last turn answered."""
     last = messages[-1]
@@ -212,6 +217,27 @@ async def memory_model(messages: list[ModelMessage], info: AgentInfo) -> AsyncIt
 memory = Agent(FunctionModel(stream_function=memory_model), name="memory")
 
 
+async def listener_model(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str | DeltaToolCalls]:
+    """Calls the tools that its prompt names, then tells which prompts it can see, each turn anew."""
+    if not any(isinstance(message, ModelResponse) for message in messages):
+        effect("listener-1", None)
+        yield calls(*((name, {}) for name in first_prompt(messages).split()))
+        return
+    effect("listener-2", None)
+    seen = [part.content for message in messages for part in message.parts if isinstance(part, UserPromptPart)]
+    yield json.dumps(seen)
+
+
+listener = Agent(FunctionModel(stream_function=listener_model), name="listener")
+
+
+@listener.tool(idempotent=True)
+async def work(ctx: RunContext[None]) -> str:
+    """Leave a line."""
+    effect("work", ctx.idempotency_key)
+    return "worked"
+
+
 def shout(text: str) -> str:
     """An output function."""
     return text.upper()
@@ -350,6 +376,7 @@ AGENTS = {
     "naughty": naughty,
     "silent": silent,
     "memory": memory,
+    "listener": listener,
     "blocked": blocked,
     "fragile": fragile,
     "nowhere": nowhere,

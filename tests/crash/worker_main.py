@@ -1,7 +1,7 @@
 """A worker that kills itself, with SIGKILL, at the point that the driver wrote into a file for the run.
 
 <dir>/<run id> holds "<step>:<point>"; points: before (the boundary), begun (attempt committed, body not started),
-performed (effect done, nothing recorded), recorded.
+performed (effect done, nothing recorded), recorded; closed (no more messages are taken, no outcome recorded).
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.db import waits
+from app.db import sent_messages, waits
+from app.db.sent_messages import Draw
 from app.db.waits import Wait
 from app.durable import journal
 from app.durable.events import StepEvents
@@ -31,6 +32,8 @@ CRASHES = "HOLDFAST_TEST_CRASHES"
 
 perform = journal.Journal.perform
 decisions_or_park = waits.decisions_or_park
+take = sent_messages.take
+close = sent_messages.close
 
 
 def crash_here(run_id: str, step: int, point: str) -> None:
@@ -61,9 +64,24 @@ async def decide_or_die(engine: AsyncEngine, run_id: str, owner: str, step: int,
     return decisions
 
 
+async def take_or_die(engine: AsyncEngine, draw: Draw) -> Any:
+    crash_here(draw.run_id, draw.step, "begun")
+    taken = await take(engine, draw)
+    crash_here(draw.run_id, draw.step, "performed")
+    return taken
+
+
+async def close_or_die(engine: AsyncEngine, draw: Draw) -> bool:
+    closed = await close(engine, draw)
+    crash_here(draw.run_id, draw.step, "closed")
+    return closed
+
+
 if __name__ == "__main__":
     Journal.perform = perform_or_die
     waits.decisions_or_park = decide_or_die
+    sent_messages.take = take_or_die
+    sent_messages.close = close_or_die
     settings = load_settings()
     set_up_logging(settings.log_level)
     sys.exit(run_worker(settings, AGENTS | MCP_AGENTS | provider_agents()))

@@ -12,9 +12,8 @@ from app.ai.messages import ToolCallPart
 from app.ai.models.function import FunctionModel
 from app.ai.steps import use_steps
 from app.durable.journal import Envelope, Journal
-from app.durable.steps import DurableSteps
 from tests.ai.scripted import Script
-from tests.durable.test_spans import RecordedJournal
+from tests.durable.test_spans import RecordedJournal, UnsentSteps
 
 
 class Answer(BaseModel):
@@ -56,7 +55,7 @@ async def test_a_replay_runs_only_the_hooks_of_the_workflow_again() -> None:
 
     async def execute() -> tuple[list[str], list[str]]:
         log.clear()
-        with use_steps(DurableSteps(cast("Journal", RecordedJournal(records)))):
+        with use_steps(UnsentSteps(cast("Journal", RecordedJournal(records)))):
             result = await agent.run("go")
         assert result.output == Answer(text="two") and result.usage.requests == 2
         return [point for point in log if point in inside], [point for point in log if point in outside]

@@ -13,6 +13,7 @@ def test_stored_names_are_what_they_have_always_been() -> None:
     assert names.WORKER_LOCK_NAMESPACE == 1215261796
     assert names.MODEL_STEP == "model"
     assert names.DECISION_STEP == "decision"
+    assert names.MESSAGES_STEP == "messages"
     assert names.RETRY_AT == "retry_at"
     assert names.tool_step("add") == "tool:add"
     assert names.mcp_step("add") == "mcp:add"
@@ -20,7 +21,8 @@ def test_stored_names_are_what_they_have_always_been() -> None:
 
 
 def test_no_stored_name_has_been_removed() -> None:
-    assert {"model", "tool", "mcp", "output", "decision", "callback", "list_tools", "sampling"} <= set(names.STEP_KINDS)
+    assert {"model", "tool", "mcp", "output", "decision", "callback", "list_tools"} <= set(names.STEP_KINDS)
+    assert {"sampling", "messages"} <= set(names.STEP_KINDS)
     assert {"returned", "retry", "deferred", "failed", "unknown"} <= set(names.OUTCOMES)
     assert {
         "run_queued",
@@ -43,7 +45,8 @@ def test_no_stored_name_has_been_removed() -> None:
     } <= set(names.STEP_EVENTS)
     assert {"run_cursors", "run_events", "attempts", "approvals", "idempotency_keys", "workers"} <= set(names.TABLES)
     assert "tool_definitions" in names.TABLES
-    assert {"api_keys", "cooldowns", "agents"} <= set(names.TABLES)
+    assert {"api_keys", "cooldowns", "agents", "sent_messages"} <= set(names.TABLES)
+    assert {"message_sent", "message_taken"} <= set(names.MESSAGE_EVENTS)
     assert {"runs", "steps", "messages", "tool_calls"} <= set(names.VIEWS)
     assert {"approval", "external", "outcome_unknown", "input"} <= set(names.WAIT_KINDS)
 

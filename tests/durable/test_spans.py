@@ -13,6 +13,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from app.ai import Agent, InstrumentationSettings, TextOutput
 from app.ai.messages import ToolCallPart
 from app.ai.models.function import FunctionModel
+from app.ai.pending import PendingMessage
+from app.ai.run_state import GraphAgentState
 from app.ai.steps import use_steps
 from app.durable.journal import Body, Envelope, Journal, StepPlan
 from app.durable.steps import DurableSteps
@@ -48,6 +50,13 @@ def shout(text: str) -> str:
     return text.upper()
 
 
+class UnsentSteps(DurableSteps):
+    """Of a run to which nobody sends messages."""
+
+    async def sent_messages(self, state: GraphAgentState, *, ending: bool) -> list[PendingMessage]:
+        return []
+
+
 async def test_spans_tell_step_and_attempt_and_a_replay_asks_nobody() -> None:
     exporter = InMemorySpanExporter()
     tracers = TracerProvider()
@@ -58,7 +67,7 @@ async def test_spans_tell_step_and_attempt_and_a_replay_asks_nobody() -> None:
 
     async def execute() -> list[tuple[str, dict[str, Any]]]:
         exporter.clear()
-        with use_steps(DurableSteps(cast("Journal", RecordedJournal(records)))):
+        with use_steps(UnsentSteps(cast("Journal", RecordedJournal(records)))):
             assert (await agent.run("add")).output == "THREE"
         return [
             (span.name, {key: value for key, value in (span.attributes or {}).items() if key.startswith("holdfast.")})
