@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -23,7 +23,18 @@ from app.ai import (
 )
 from app.ai.capabilities import Instrumentation
 from app.ai.direct import model_request, model_request_stream
-from app.ai.messages import ModelRequest, ModelResponse, RetryPromptPart, TextPart, ToolCallPart, UserPromptPart
+from app.ai.messages import (
+    AgentStreamEvent,
+    CachePoint,
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    RetryPromptPart,
+    TextPart,
+    ToolCallPart,
+    UserPromptPart,
+)
+from app.ai.models.function import AgentInfo, FunctionModel
 from app.ai.models.instrumented import CostCalculationFailedWarning, InstrumentedModel
 from app.ai.models.test import TestModel
 from app.ai.tools import Tool
@@ -200,6 +211,43 @@ async def test_requests_without_an_agent_follow_instrument_all(
         async for _ in stream:
             pass
     assert [span.name for span in telescope.exporter.get_finished_spans()] == ["chat test", "chat test"]
+
+
+async def breaks_off(messages: list[ModelMessage], info: AgentInfo) -> AsyncIterator[str]:
+    yield "so far"
+    raise OSError("no network")
+
+
+async def keep_reading(ctx: RunContext[Any], events: AsyncIterable[AgentStreamEvent]) -> None:
+    async for _ in events:
+        pass
+
+
+@pytest.mark.parametrize("reads_itself", [True, False])
+async def test_a_stream_that_breaks_off_is_an_error_once(telescope: Telescope, reads_itself: bool) -> None:
+    model = FunctionModel(stream_function=breaks_off, model_name="m")
+    agent = Agent(model, instrument=telescope.settings())
+    with pytest.raises(OSError, match="no network"):
+        if reads_itself:
+            async with agent.run_stream("go") as result:
+                await result.get_output()
+        else:
+            await agent.run("go", event_stream_handler=keep_reading)
+    span = telescope.spans["chat m"]
+    assert span.status.status_code is StatusCode.ERROR and [event.name for event in span.events] == ["exception"]
+    told = json.loads(telescope.attributes("chat m")["gen_ai.output.messages"])
+    assert told == [{"role": "assistant", "parts": [{"type": "text", "content": "so far"}]}]
+
+
+@pytest.mark.parametrize("version", [1, 2, 4])
+async def test_markers_and_unwanted_files_are_left_out(telescope: Telescope, version: Any) -> None:
+    def tool() -> list[Any]:
+        return [IMAGE, b"\xff"]
+
+    agent = agent_with(tool, telescope.settings(version=version, include_binary_content=False))
+    await agent.run(["look", CachePoint(), IMAGE])
+    told = json.dumps([dict(span.attributes or {}) for span in telescope.exporter.get_finished_spans()])
+    assert "look" in told and "cache-point" not in told and "_wA=" not in told
 
 
 async def test_a_price_that_cannot_be_calculated_is_a_warning(telescope: Telescope) -> None:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry._logs import LogRecord
 from pydantic_core import to_jsonable_python
 
+from app.ai.instrumentation.settings import InstrumentationSettings, as_data
 from app.ai.messages import (
     BinaryContent,
+    CachePoint,
     ModelMessage,
     ModelRequest,
     ModelRequestPart,
@@ -29,7 +31,6 @@ from app.ai.messages import (
 from app.ai.models.model import Model
 
 if TYPE_CHECKING:
-    from app.ai.instrumentation.settings import InstrumentationSettings
     from app.ai.models.parameters import ModelRequestParameters
 
 Json = dict[str, Any]
@@ -80,7 +81,8 @@ def events_attribute(events: Iterable[LogRecord]) -> str:
 
 def as_dict(event: LogRecord) -> Json:
     """An event as plain data."""
-    return {**to_jsonable_python(event.body, serialize_unknown=True), **(event.attributes or {})}
+    body = to_jsonable_python(event.body, serialize_unknown=True, bytes_mode="base64")
+    return {**body, **(event.attributes or {})}
 
 
 def _event(name: str, body: Json) -> LogRecord:
@@ -118,14 +120,15 @@ def part_event(part: ModelRequestPart | NativeToolReturnPart, settings: Instrume
 
 
 def _tool_message(name: str, call_id: str, content: Any, settings: InstrumentationSettings) -> LogRecord:
-    body = {"role": "tool", "id": call_id, "name": name, **_content("content", content, settings)}
+    told = _content("content", as_data(content, settings), settings)
+    body = {"role": "tool", "id": call_id, "name": name, **told}
     return _event("gen_ai.tool.message", body)
 
 
 def _user_content(part: UserPromptPart, settings: InstrumentationSettings) -> Any:
     if isinstance(part.content, str):
         return _user_item(part.content, settings)
-    return [_user_item(item, settings) for item in part.content]
+    return [_user_item(item, settings) for item in part.content if not isinstance(item, CachePoint)]
 
 
 def _user_item(item: Any, settings: InstrumentationSettings) -> Any:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
 from opentelemetry import baggage
 from opentelemetry._logs import Logger, LogRecord, get_logger_provider
 from opentelemetry.metrics import MeterProvider, get_meter_provider
-from opentelemetry.trace import TracerProvider, get_tracer_provider
+from opentelemetry.trace import Span, StatusCode, TracerProvider, get_tracer_provider
 from pydantic_core import to_json, to_jsonable_python
 
 from app.ai.exceptions import UserError
@@ -139,6 +139,12 @@ def attributes_of_run() -> dict[str, AttributeValue]:
     """The names and ids of the run and step around this code, as far as there are any."""
     found = {key: baggage.get_baggage(key) for key in (*BAGGAGE, STEP, ATTEMPT)}
     return {key: value for key, value in found.items() if isinstance(value, str | int)}
+
+
+def tell_error(span: Span, error: BaseException) -> None:
+    """Let a span end as failed."""
+    span.record_exception(error, escaped=True)
+    span.set_status(StatusCode.ERROR, f"{type(error).__name__}: {error}")
 
 
 def schema_attribute(*, arrays: Iterable[str] = (), objects: Iterable[str] = (), plain: Iterable[str] = ()) -> str:

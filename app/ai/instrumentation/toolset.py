@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from opentelemetry.trace import Span, StatusCode
+from opentelemetry.trace import Span
 
 from app.ai.callbacks import wants_context
 from app.ai.exceptions import ApprovalRequired, CallDeferred, ModelRetry
@@ -19,6 +19,7 @@ from app.ai.instrumentation.settings import (
     as_compact_attribute,
     attributes_of_run,
     schema_attribute,
+    tell_error,
 )
 from app.ai.messages import RetryPromptPart, ToolReturn
 from app.ai.output_processors import ObjectProcessor, TextProcessor, UnionProcessor
@@ -89,10 +90,10 @@ async def in_tool_span(
             raise
         except ModelRetry as retry:
             told.tell_result(span, RetryPromptPart(retry.message, tool_name=name).model_response())
-            _tell_error(span, retry)
+            tell_error(span, retry)
             raise
         except BaseException as error:
-            _tell_error(span, error)
+            tell_error(span, error)
             raise
         told.tell_result(span, _value_of(result))
         return result
@@ -137,13 +138,8 @@ class _ToolSpan:
         if deferral.metadata is not None and self.settings.include_content:
             span.set_attribute("pydantic_ai.tool.deferral.metadata", as_attribute(deferral.metadata))
         if self.settings.version < _DEFERRAL_IS_NO_ERROR:
-            _tell_error(span, deferral)
+            tell_error(span, deferral)
 
 
 def _value_of(result: Any) -> Any:
     return result.return_value if isinstance(result, ToolReturn) else result
-
-
-def _tell_error(span: Span, error: BaseException) -> None:
-    span.record_exception(error, escaped=True)
-    span.set_status(StatusCode.ERROR, f"{type(error).__name__}: {error}")

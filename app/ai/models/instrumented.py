@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -22,6 +23,7 @@ from app.ai.instrumentation.settings import (
     as_attribute,
     attributes_of_run,
     schema_attribute,
+    tell_error,
 )
 from app.ai.messages import ModelMessage, ModelResponse
 from app.ai.models import KnownModelName, Model, ModelRequestParameters, StreamedResponse
@@ -106,6 +108,9 @@ class InstrumentedModel(WrapperModel):
                 finally:
                     # What came until the reader stopped, or the provider did.
                     span.response = stream.get()
+                    # Whoever reads in another task was told of the failure; here there is none, or a cancellation.
+                    if stream.failure is not None and sys.exception() is not stream.failure:
+                        tell_error(get_current_span(), stream.failure)
 
     @contextmanager
     def _request_span(

@@ -49,6 +49,7 @@ class StreamedResponse(ABC):
     _state: ModelResponseState = field(default="incomplete", init=False)
     _events: AsyncGenerator[ModelResponseStreamEvent] | None = field(default=None, init=False)
     _newest_part: int | None = field(default=None, init=False)
+    _failure: Exception | None = field(default=None, init=False)
 
     @abstractmethod
     def _get_event_iterator(self) -> AsyncIterator[ModelResponseStreamEvent]:
@@ -104,6 +105,11 @@ class StreamedResponse(ABC):
         """Whether the stream was cancelled before its end."""
         return self._state == "interrupted"
 
+    @property
+    def failure(self) -> Exception | None:
+        """What ended the stream too early. Who reads it is told, not who opened it."""
+        return self._failure
+
     async def cancel(self) -> None:
         """Stop reading and close the connection. What was read so far stays, as an interrupted response."""
         if self._state != "incomplete":
@@ -126,9 +132,10 @@ class StreamedResponse(ABC):
             async for event in events:
                 for reported in self._with_ends_and_final_result(event):
                     yield reported
-        except Exception:
+        except Exception as error:
             # A connection that breaks because we closed it is no error.
             if not self.cancelled:
+                self._failure = error
                 raise
         finally:
             if isinstance(events, AsyncGenerator):
