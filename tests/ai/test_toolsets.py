@@ -128,10 +128,16 @@ async def test_instructions_of_a_toolset_are_sent_with_each_request():
     async def nothing() -> None:
         return None
 
+    @toolset.instructions()
+    def last() -> str:
+        return "Stop there."
+
     model, script = scripted("done")
     by_hand = Instructed(FunctionToolset())
     await Agent(model, instructions=["Be kind.", lambda: "Be quick."], toolsets=[by_hand, toolset]).run("go")
-    assert script.last_request.instructions == "Be kind.\n\nBe brief.\n\nBe quick.\n\nBy hand.\n\nStep 1."
+    assert (
+        script.last_request.instructions == "Be kind.\n\nBe brief.\n\nBe quick.\n\nBy hand.\n\nStep 1.\n\nStop there."
+    )
 
 
 async def test_combined_toolsets_call_the_toolset_that_a_tool_came_from():

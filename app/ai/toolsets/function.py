@@ -86,10 +86,19 @@ class FunctionToolset(AbstractToolset[AgentDepsT]):
         """Register a tool function that does not take `RunContext`."""
         return self._decorate(func, False, options)
 
-    def instructions(self, func: Callable[..., Any], /) -> Callable[..., Any]:
+    @overload
+    def instructions(self, func: ToolFuncT, /) -> ToolFuncT: ...
+    @overload
+    def instructions(self, /) -> Callable[[ToolFuncT], ToolFuncT]: ...
+
+    def instructions(self, func: Any = None, /) -> Any:
         """Register a function whose text goes into the instructions of each request."""
-        self._instructions.functions.append(func)
-        return func
+
+        def register(function: Any) -> Any:
+            self._instructions.functions.append(function)
+            return function
+
+        return register if func is None else register(func)
 
     def add_function(
         self,
