@@ -54,7 +54,7 @@ class StreamedRunResult(Generic[AgentDepsT, OutputDataT]):
         self._run = run
         self._stream = stream
         self._complete = complete
-        self.is_complete = stream is None
+        self.is_complete = False
         """Whether everything was read."""
 
     def all_messages(self, *, output_tool_return_content: str | None = None) -> list[ModelMessage]:
@@ -76,7 +76,7 @@ class StreamedRunResult(Generic[AgentDepsT, OutputDataT]):
     async def stream_output(self, *, debounce_by: float | None = 0.1) -> AsyncGenerator[OutputDataT]:
         """The output as far as it has come, where that makes sense; the last one is the whole output."""
         if self._stream is None or self.is_complete:
-            yield deepcopy(self._result.output)
+            yield await self.get_output()
             return
         async with aclosing(self._stream.stream_output(debounce_by=debounce_by)) as outputs:
             async for output in outputs:
@@ -92,6 +92,7 @@ class StreamedRunResult(Generic[AgentDepsT, OutputDataT]):
             output = self._result.output
             if not isinstance(output, str):
                 raise UserError("stream_text is for text outputs; use stream_output for this output type")
+            await self._complete_unless_cancelled()
             yield output
             return
         async with aclosing(self._stream.stream_text(delta=delta, debounce_by=debounce_by)) as texts:
@@ -105,7 +106,7 @@ class StreamedRunResult(Generic[AgentDepsT, OutputDataT]):
             async with aclosing(self._stream.stream_response(debounce_by=debounce_by)) as responses:
                 async for response in responses:
                     yield response
-            await self._complete_unless_cancelled()
+        await self._complete_unless_cancelled()
         yield self.response
 
     async def stream_responses(self, *, debounce_by: float | None = 0.1) -> AsyncGenerator[tuple[ModelResponse, bool]]:
@@ -135,6 +136,7 @@ class StreamedRunResult(Generic[AgentDepsT, OutputDataT]):
         Of a cancelled stream it is what came until then.
         """
         if self._stream is None:
+            self.is_complete = True
             return self._result.output
         if self.is_complete:
             return deepcopy(self._result.output)
@@ -201,7 +203,7 @@ class StreamedRunResult(Generic[AgentDepsT, OutputDataT]):
         return self._run.result
 
     async def _complete_unless_cancelled(self) -> None:
-        if not self.cancelled:
+        if not (self.cancelled or self.is_complete):
             await self.get_output()
 
     def _messages(self, method: str, content: str | None) -> list[ModelMessage]:

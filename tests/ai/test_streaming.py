@@ -296,8 +296,10 @@ async def test_a_result_that_the_tool_phase_gave_is_wrapped():
         raise CallDeferred
 
     async with agent.run_stream("go") as result:
-        assert result.is_complete
+        assert not result.is_complete
         assert [type(output) async for output in result.stream_output()] == [DeferredToolRequests]
+        assert [last async for _, last in result.stream_responses()] == [True]
+        assert result.is_complete
         assert result.response.tool_calls[0].tool_name == "ask"
         assert result.usage().requests == 1
 
