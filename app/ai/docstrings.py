@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 DocstringFormat: TypeAlias = Literal["google", "numpy", "sphinx", "auto"]
@@ -22,6 +23,8 @@ class Documentation:
 
 def read_docstring(function: Callable[..., Any], docstring_format: DocstringFormat) -> Documentation:
     """Take the docstring of `function` apart."""
+    while isinstance(function, partial):
+        function = function.func  # its own docstring is that of every partial
     text = inspect.getdoc(function)
     if not text:
         return Documentation()

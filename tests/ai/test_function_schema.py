@@ -1,6 +1,7 @@
 """How Python functions are described to models, and called."""
 
 import pickle
+from functools import partial
 from typing import Annotated, Any
 
 import pytest
@@ -288,3 +289,13 @@ async def test_a_schema_can_be_pickled() -> None:
     schema = pickle.loads(pickle.dumps(function_schema(travel)))
     args = schema.validator.validate_python({"start": {"name": "Oslo"}, "stops": ["1", 2]})
     assert await schema.call(args, CTX) == "Oslo (1, 2) False"
+
+
+def test_a_partial_is_described_by_its_function() -> None:
+    def scale(factor: int, value: int) -> int:
+        """Make it larger."""
+        return factor * value
+
+    schema = function_schema(partial(scale, 2))
+    assert (schema.name, schema.description) == ("scale", "Make it larger.")
+    assert schema.json_schema["required"] == ["value"]
