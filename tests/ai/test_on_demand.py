@@ -155,6 +155,22 @@ async def test_every_capability_may_be_deferred():
     assert last.model_request_parameters.native_tools == [CodeExecutionTool()]
 
 
+def test_a_dataclass_may_have_such_fields_of_its_own_behind_others():
+    @dataclass
+    class Greeting(AbstractCapability[Any]):
+        word: str
+        description: str = "Greets."  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    @dataclass
+    class Named(AbstractCapability[Any]):
+        id: str  # pyright: ignore[reportGeneralTypeIssues]
+        number: int = 0
+
+    greeting: Any = Greeting  # type checkers see the order of plain dataclasses
+    assert (greeting("hi").description, greeting("hi", description="x").description) == ("Greets.", "x")
+    assert (Named("a", 1).id, Named("a", 1).number) == ("a", 1)
+
+
 async def test_capabilities_of_a_run_and_of_functions_may_be_deferred():
     model, script = scripted("one", "two")
     agent: Agent[Any, str] = Agent(model)

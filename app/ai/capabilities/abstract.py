@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias
 
 from pydantic import ValidationError
 
@@ -49,6 +50,8 @@ WrapToolExecuteHandler: TypeAlias = Callable[[ValidatedToolArgs], Awaitable[Any]
 WrapOutputValidateHandler: TypeAlias = Callable[[RawOutput], Awaitable[Any]]
 WrapOutputProcessHandler: TypeAlias = Callable[[Any], Awaitable[Any]]
 
+_OWN_FIELDS: Final = ("id", "description", "defer_loading")
+
 
 # Without equality by fields: a subclass that is no dataclass has more to compare than these.
 @dataclass(eq=False)
@@ -72,9 +75,17 @@ class AbstractCapability(Generic[AgentDepsT]):
     defer_loading: bool = field(default=False, repr=False)
     """Whether the model has to load it before it has its instructions, tools and settings."""
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        own = inspect.get_annotations(cls)
+        again = {name: own.pop(name) for name in _OWN_FIELDS if name in own and name in vars(cls)}
+        if again and "_" not in own and any(name not in vars(cls) for name in own):
+            # Dataclasses keep these in front, where they would come with defaults before fields without.
+            cls.__annotations__ = {**own, "_": KW_ONLY, **again}
+
     def __post_init__(self) -> None:
         # A subclass may say them once for all its instances, as plain attributes of the class.
-        for name in ("id", "description", "defer_loading"):
+        for name in _OWN_FIELDS:
             if not vars(self).get(name) and getattr(type(self), name):
                 vars(self).pop(name, None)
 
