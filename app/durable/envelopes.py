@@ -8,12 +8,21 @@ sampling  {kind, tool, tool_call_id, request, response, outcome, attempt}
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import TypeAdapter
 
 from app.ai.exceptions import ApprovalRequired, CallDeferred, ModelRetry
-from app.ai.messages import ModelMessagesTypeAdapter, ModelRequest, ModelResponse, ToolReturn, ToolReturnContent
+from app.ai.messages import (
+    ModelMessage,
+    ModelMessagesTypeAdapter,
+    ModelRequest,
+    ModelResponse,
+    ToolReturn,
+    ToolReturnContent,
+)
 from app.ai.steps import PreparedRequest
 from app.ai.usage import RequestUsage, RunUsage
 from app.durable.failures import ResultNotSerializable
@@ -32,11 +41,15 @@ _run_usage: TypeAdapter[RunUsage] = TypeAdapter(RunUsage)
 _tool_return: TypeAdapter[ToolReturn] = TypeAdapter(ToolReturn)
 
 
-def request_json(request: PreparedRequest) -> Envelope:
-    """A request as its model step shows it."""
+def request_json(request: PreparedRequest, before: Sequence[ModelMessage]) -> Envelope:
+    """A request as its model step shows it. Of a changed history, the beginning that it shares with `before`, the
+    messages of the run until then, is only counted: a long conversation would be recorded with each such request."""
     shown = {"message": _request.dump_python(request.message, mode="json"), "settings": to_json(request.model_settings)}
     if request.history is not None:
-        shown["history"] = ModelMessagesTypeAdapter.dump_python(request.history, mode="json")
+        pairs = zip(request.history, before, strict=False)
+        kept = sum(1 for _ in takewhile(lambda pair: pair[0] is pair[1], pairs))
+        shown["history_kept"] = kept
+        shown["history"] = ModelMessagesTypeAdapter.dump_python(request.history[kept:], mode="json")
     return shown
 
 
@@ -45,15 +58,19 @@ def response_json(response: ModelResponse) -> Envelope:
     return _response.dump_python(response, mode="json")
 
 
-def read_request(recorded: Envelope) -> PreparedRequest:
+def read_request(recorded: Envelope, before: Sequence[ModelMessage]) -> PreparedRequest:
     """The request of a recorded model step; its tool definitions were not needed again and are not recorded."""
     message = _request.validate_python(recorded["message"])
-    history = recorded.get("history")
+    history = None
+    if "history" in recorded:
+        changed = ModelMessagesTypeAdapter.validate_python(recorded["history"])
+        # Older records hold the whole history.
+        history = [*before[: recorded.get("history_kept", 0)], *changed]
     return PreparedRequest(
         message=message,
         model_settings=recorded["settings"],
         parameters=None,
-        history=None if history is None else ModelMessagesTypeAdapter.validate_python(history),
+        history=history,
     )
 
 

@@ -84,7 +84,7 @@ class DurableSteps(Steps):
         async def ask(events: StepEvents) -> Envelope:
             request = await prepare()
             prepared.append(request)
-            plan.head["request"] = envelopes.request_json(request)
+            plan.head["request"] = envelopes.request_json(request, ctx.messages)
             with _live(events), within_step(plan.step, events.attempt), self._asking(plan, events):
                 response = await send(request)
             if not self.streams(ctx.model):
@@ -95,7 +95,7 @@ class DurableSteps(Steps):
         envelope = await self.journal.perform(plan, ask)
         if (failure := failure_of(envelope)) is not None:
             raise failure
-        request = prepared[0] if prepared else envelopes.read_request(envelope["request"])
+        request = prepared[0] if prepared else envelopes.read_request(envelope["request"], ctx.messages)
         request.retry = envelope.get("retry")
         return request, envelopes.read_response(envelope["response"])
 
