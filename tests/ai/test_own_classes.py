@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any
 
+import pytest
+
 from app.ai import (
     AbstractToolset,
     Agent,
@@ -17,8 +19,11 @@ from app.ai import (
 )
 from app.ai.agent import AbstractAgent
 from app.ai.capabilities import AbstractCapability, WrapperCapability
+from app.ai.exceptions import UserError
 from app.ai.models import Model, ModelRequestParameters
 from app.ai.models.test import TestModel
+from app.ai.models.wrapper import WrapperModel
+from app.ai.native_tools import AbstractNativeTool, WebSearchTool
 
 
 class Parrot(Model):
@@ -117,3 +122,21 @@ class Named(WrapperCapability[Any]):
 async def test_capabilities_may_have_constructors_of_their_own():
     result = await Agent(TestModel(), capabilities=[Named("mine", Told("Be kind."))]).run("go")
     assert [message.instructions for message in result.all_messages() if message.kind == "request"] == ["Be kind."]
+
+
+def test_a_model_has_only_the_native_tools_that_it_names():
+    parameters = ModelRequestParameters(native_tools=[WebSearchTool()])
+    with pytest.raises(UserError, match="has no native tool WebSearchTool"):
+        WrapperModel(Echo()).prepare_request(None, parameters)
+
+    class Searching(Echo):
+        def supported_native_tools(self) -> frozenset[type[AbstractNativeTool]]:
+            return frozenset({WebSearchTool})
+
+    assert WrapperModel(Searching()).prepare_request(None, parameters) == (None, parameters)
+    assert WrapperModel(Searching()).supported_native_tools() == {WebSearchTool}
+
+
+class Echo(Parrot):
+    def __init__(self):
+        Model.__init__(self)

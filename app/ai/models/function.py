@@ -18,6 +18,7 @@ from app.ai.messages import (
 )
 from app.ai.models import Model, ModelRequestParameters, StreamedResponse
 from app.ai.models.estimated_usage import estimate_text, estimate_usage
+from app.ai.native_tools import SUPPORTED_NATIVE_TOOLS, AbstractNativeTool
 from app.ai.profiles import ModelProfile, ModelProfileSpec
 from app.ai.settings import ModelSettings
 from app.ai.stamps import now_utc
@@ -119,6 +120,9 @@ class FunctionModel(Model):
     @property
     def system(self) -> str:
         return "function"
+
+    def supported_native_tools(self) -> frozenset[type[AbstractNativeTool]]:
+        return SUPPORTED_NATIVE_TOOLS
 
     async def request(
         self,

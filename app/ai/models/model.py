@@ -15,7 +15,7 @@ from app.ai.exceptions import UserError
 from app.ai.messages import InstructionPart, ModelMessage, ModelRequest, ModelResponse
 from app.ai.models.parameters import ModelRequestParameters
 from app.ai.models.streamed_response import StreamedResponse
-from app.ai.native_tools import SUPPORTED_NATIVE_TOOLS, AbstractNativeTool
+from app.ai.native_tools import AbstractNativeTool
 from app.ai.profiles import DEFAULT_PROFILE, JsonSchemaTransformer, ModelProfile, ModelProfileSpec
 from app.ai.settings import ModelSettings, ThinkingLevel, merge_model_settings
 from app.ai.tools import RunContext, ToolDefinition
@@ -132,8 +132,8 @@ class Model(ABC):
         return model_request_parameters if transformer is None else _transformed(model_request_parameters, transformer)
 
     def supported_native_tools(self) -> frozenset[type[AbstractNativeTool]]:
-        """The provider's own tools that the API has."""
-        return SUPPORTED_NATIVE_TOOLS
+        """The provider's own tools that the API has; none unless a subclass says so."""
+        return frozenset()
 
     def _with_native_or_local_tools(self, parameters: ModelRequestParameters) -> ModelRequestParameters:
         """Of a native tool and the function that can stand in for it, only the one that this model can use."""

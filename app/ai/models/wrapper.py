@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from app.ai.messages import ModelMessage, ModelResponse, ModelResponseStreamEvent
 from app.ai.models import KnownModelName, Model, ModelRequestParameters, StreamedResponse, infer_model
+from app.ai.native_tools import AbstractNativeTool
 from app.ai.profiles import ModelProfile
 from app.ai.settings import ModelSettings
 from app.ai.tools import RunContext
@@ -100,6 +101,9 @@ class WrapperModel(Model):
 
     def customize_request_parameters(self, model_request_parameters: ModelRequestParameters) -> ModelRequestParameters:
         return self.wrapped.customize_request_parameters(model_request_parameters)
+
+    def supported_native_tools(self) -> frozenset[type[AbstractNativeTool]]:
+        return self.wrapped.supported_native_tools()
 
     async def __aenter__(self) -> Self:
         await self.wrapped.__aenter__()
