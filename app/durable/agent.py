@@ -31,7 +31,7 @@ from typing import Any, Literal, NoReturn, TypeAlias
 from dbos import DBOS, DBOSConfiguredInstance
 from typing_extensions import Unpack
 
-from app.ai.agent import AbstractAgent, OverrideOptions, RunOptions, WrapperAgent
+from app.ai.agent import AbstractAgent, Agent, OverrideOptions, RunOptions, WrapperAgent
 from app.ai.event_stream import EventStreamHandler, drain
 from app.ai.exceptions import UserError
 from app.ai.mcp import MCPServer
@@ -195,7 +195,7 @@ class DBOSAgent(WrapperAgent[AgentDepsT, OutputDataT], DBOSConfiguredInstance):
         self, user_prompt: Any, output_type: Any, handler: EventStreamHandler[Any] | None, options: Mapping[str, Any]
     ) -> Generator[_Call]:
         self._refuse_other_model(options)
-        overridden: Mapping[str, Any] = getattr(self.wrapped, "overrides", {})
+        overridden: Mapping[str, Any] = getattr(_innermost(self.wrapped), "overrides", {})
         if not isinstance(overridden.get("model", self._model), DBOSModel) or overridden.keys() & {"toolsets", "tools"}:
             raise UserError(
                 "A recovered run would not know an overridden model, toolsets or tools; override them around `iter` or "
@@ -308,7 +308,9 @@ class _InsideAgent(WrapperAgent[AgentDepsT, OutputDataT]):
         options["infer_name"] = False
         options.pop("model", None)
         async with AsyncExitStack() as stack:
-            settings = getattr(self.wrapped, "instrumentation", None)
+            inner = _innermost(self.wrapped)
+            added = options.get("capabilities") or ()
+            settings = inner.instrumentation_with(added) if isinstance(inner, Agent) else None
             model = self._model if settings is None else self._model.instrumented(settings)
             stack.enter_context(self.wrapped.override(model=model))
             stack.enter_context(self.parallel_tool_call_execution_mode(self._mode))
@@ -330,6 +332,12 @@ class _ReplayableSteps(Steps):
 
     def wrap_toolset(self, toolset: AbstractToolset[Any]) -> AbstractToolset[Any]:
         return replayable(toolset, self._server_step)
+
+
+def _innermost(agent: AbstractAgent[Any, Any]) -> AbstractAgent[Any, Any]:
+    while isinstance(agent, WrapperAgent):
+        agent = agent.wrapped
+    return agent
 
 
 def _required_name(name: str | None) -> str:

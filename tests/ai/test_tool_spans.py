@@ -263,6 +263,17 @@ async def test_a_price_that_cannot_be_calculated_is_a_warning(telescope: Telesco
     assert "operation.cost" not in telescope.attributes(span)
 
 
+async def test_a_function_may_choose_to_instrument_a_run(telescope: Telescope) -> None:
+    def chosen(ctx: RunContext[bool]) -> Instrumentation[bool] | None:
+        return Instrumentation(telescope.settings()) if ctx.deps else None
+
+    agent = Agent(TestModel(), deps_type=bool, capabilities=[chosen], tools=[Tool(lambda: None, name="tool")])
+    await agent.run("go", deps=False)
+    assert telescope.spans == {}
+    await agent.run("go", deps=True)
+    assert telescope.spans.keys() == {"agent run", "chat test", "running tool"}
+
+
 def test_the_capability_has_settings_without_being_given_any() -> None:
     assert isinstance(Instrumentation[Any]().settings, InstrumentationSettings)
 

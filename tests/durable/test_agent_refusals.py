@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.ai import Agent
+from app.ai.agent import WrapperAgent
 from app.ai.durable_exec.dbos import DBOSAgent
 from app.ai.exceptions import UserError
 from app.ai.mcp import MCPServerStdio
@@ -47,5 +48,8 @@ async def test_events_as_a_stream_are_refused() -> None:
 
 
 async def test_a_run_under_an_overridden_model_is_refused() -> None:
+    enclosed = DBOSAgent(WrapperAgent(Agent("test", name="facade_enclosed")))
+    with enclosed.override(model=TestModel()), pytest.raises(UserError, match="would not know an overridden model"):
+        await enclosed.run("go")
     with cities.override(model=TestModel()), pytest.raises(UserError, match="would not know an overridden model"):
         await cities.run("go")

@@ -15,6 +15,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.ai import Agent, RunContext
+from app.ai.agent import WrapperAgent
+from app.ai.capabilities import Instrumentation
 from app.ai.deferred import DeferredToolRequests, DeferredToolResults
 from app.ai.durable_exec.dbos import DBOSAgent, DBOSMCPServer
 from app.ai.exceptions import ModelHTTPError, UserError
@@ -179,6 +181,23 @@ async def handle(ctx: RunContext[Any], events: AsyncIterable[AgentStreamEvent]) 
 
 handled = agent_of("tools_handled", calls(*THREE[1:]), slow, event_stream_handler=handle)
 doubling = DBOSAgent(Agent(calls(call("double", {"x": 21}, "a")), name="tools_doubling"))
+telescopes: list[Telescope] = []
+
+
+class Told(Instrumentation[Any]):
+    def __init__(self, telescope: Telescope):
+        super().__init__(telescope.settings())
+        telescopes.append(telescope)
+
+    def __reduce__(self) -> Any:
+        return lens, ()
+
+
+def lens() -> Told:
+    return Told(Telescope())
+
+
+enclosed = DBOSAgent(WrapperAgent(Agent(TestModel(), name="tools_enclosed")))
 typed_output = DBOSAgent(Agent(TestModel(custom_output_args={"name": "Oslo"}), name="tools_typed", output_type=Town))
 
 
@@ -340,6 +359,16 @@ async def test_spans_tell_the_step_and_whether_it_was_replayed(dbos: None) -> No
         assert told() == [("running tool", 3, None, True), (chat, 5, 1, None), run]
     finally:
         choosing.instrument = None
+
+
+async def test_replayed_requests_make_no_span_inside_another_wrapper_or_for_one_run(dbos: None) -> None:
+    telescope = Telescope()
+    with SetWorkflowID("run"):
+        await enclosed.run("go", capabilities=[Told(telescope)])
+    assert telescope.spans.keys() == {"agent run", "chat test"}
+    telescopes.clear()
+    await (await DBOS.fork_workflow_async("run", 2)).get_result()
+    assert {name for restored in telescopes for name in restored.spans} == {"agent run"}
 
 
 async def test_a_chosen_server_without_an_id_is_refused(dbos: None) -> None:

@@ -13,6 +13,7 @@ from app.ai.agent.run_spec import run_options_with_spec
 from app.ai.callbacks import resolve
 from app.ai.capabilities.combined import CombinedCapability, as_capabilities
 from app.ai.capabilities.hooked import with_hooks
+from app.ai.capabilities.instrumentation import Instrumentation
 from app.ai.capabilities.lifecycle import TOOL_EXECUTE_HOOKS
 from app.ai.capabilities.on_demand import (
     by_id,
@@ -209,6 +210,10 @@ async def _settle_capabilities(agent: Agent[Any, Any], run: RunState, options: R
     if "native_tools" not in overrides:
         deps.native_tools = [*agent.native_tools, *(tool for item in added for tool in native_tools_of(item))]
     deps.model_settings = _settings_layers(agent, options, overrides, list(map(model_settings_of, added)))
+    chosen = next((item.settings for item in added if isinstance(item, Instrumentation)), None)
+    if deps.instrumentation is None and chosen is not None:
+        # A function of the run chose it; others are known before.
+        deps.instrumentation, deps.model = chosen, _instrumented(deps.model, chosen)
 
 
 def _model(
@@ -224,11 +229,13 @@ def _model(
     if model is agent.model:
         # Resolved by name at the first run; later runs share its connections.
         agent.model = resolved
-    if instrumentation is None:
-        return resolved
+    return resolved if instrumentation is None else _instrumented(resolved, instrumentation)
+
+
+def _instrumented(model: Model, settings: InstrumentationSettings) -> Model:
     from app.ai.models.instrumented import instrument_model  # brings OpenTelemetry
 
-    return instrument_model(resolved, instrumentation)
+    return instrument_model(model, settings)
 
 
 def _settings_layers(
