@@ -72,8 +72,8 @@ class AgentStream(Generic[AgentDepsT, OutputDataT]):
 
     @property
     def response(self) -> ModelResponse:
-        """The response as it is by now."""
-        return self._kept or self._raw.get()
+        """The response as it is by now, as the model gives it: without the ids of the run."""
+        return self._raw.get()
 
     def get(self) -> ModelResponse:
         """The response as it is by now."""

@@ -101,13 +101,13 @@ class StreamedRunResult(Generic[AgentDepsT, OutputDataT]):
         await self._complete_unless_cancelled()
 
     async def stream_response(self, *, debounce_by: float | None = 0.1) -> AsyncGenerator[ModelResponse]:
-        """The response as far as it has come; the last one is the whole response."""
+        """The response as far as it has come; the last one is the whole response as it is in the history."""
         if self._stream is not None and not self.is_complete:
             async with aclosing(self._stream.stream_response(debounce_by=debounce_by)) as responses:
                 async for response in responses:
                     yield response
         await self._complete_unless_cancelled()
-        yield self.response
+        yield self._result.response if self._stream is None else await self._stream.finish()
 
     async def stream_responses(self, *, debounce_by: float | None = 0.1) -> AsyncGenerator[tuple[ModelResponse, bool]]:
         """`stream_response`, each with whether it is the last."""

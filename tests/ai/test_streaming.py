@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -233,8 +234,11 @@ async def test_get_output_reads_everything_and_can_be_asked_again():
         assert result.usage() == usage and usage.requests == 1 and usage.output_tokens > 0
         assert result.timestamp() == result.response.timestamp == result.timestamp
         assert result.metadata == {"a": 1}
-        assert result.run_id == result.response.run_id
-        assert result.conversation_id == result.response.conversation_id
+        last = result.all_messages()[-1]
+        assert (result.run_id, result.conversation_id) == (last.run_id, last.conversation_id)
+        # The response is what the model gave, the message what the run keeps.
+        assert result.response == replace(last, run_id=None, conversation_id=None)
+        assert [response async for response in result.stream_response()] == [last]
 
 
 async def test_tools_run_before_the_stream_and_their_events_go_to_the_handler_only():
@@ -331,7 +335,7 @@ async def test_a_cancelled_stream_leaves_an_interrupted_response_that_can_be_con
         assert result.cancelled and not result.is_complete
     assert asyncio.all_tasks() == before
     assert (result.response.state, result.response.text) == ("interrupted", "The ")
-    assert result.all_messages()[-1] == result.response
+    assert replace(result.all_messages()[-1], run_id=None, conversation_id=None) == result.response
     async with agent.run_stream("go on", message_history=result.all_messages()) as result:
         assert await result.get_output() == "again"
 
