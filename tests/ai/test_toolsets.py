@@ -115,6 +115,11 @@ async def test_idempotent_is_known_to_the_toolset_and_not_part_of_the_definition
     ]
 
 
+def test_an_unknown_option_of_a_toolset_is_refused_before_there_is_a_tool():
+    with pytest.raises(TypeError, match="has no option 'retries'"):
+        FunctionToolset[Any](retries=2)  # type: ignore[call-arg]
+
+
 def test_a_name_can_be_used_only_once_in_a_toolset():
     toolset = weather()
     with pytest.raises(UserError, match="already is a tool named 'forecast' in FunctionToolset 'weather'"):

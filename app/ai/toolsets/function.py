@@ -52,6 +52,8 @@ class FunctionToolset(AbstractToolset[AgentDepsT]):
 
         `max_retries=None` takes the agent's budget, `timeout=None` (seconds) sets no limit.
         """
+        if unknown := sorted(defaults.keys() - ToolDefaults.__annotations__.keys()):
+            raise TypeError(f"a FunctionToolset has no option {', '.join(map(repr, unknown))}")
         self._id = id
         self._defaults = defaults
         self._instructions = Instructions.of(instructions)
