@@ -42,6 +42,7 @@ class ModelResponsePartsManager:
         self._index_of: dict[Hashable, int] = {}
         self._nameless_calls: dict[Hashable, ToolCallPartDelta] = {}
         self._splitter: ThinkingTagSplitter | None = None
+        self._tagged: dict[str, Any] = {}
 
     def get_parts(self) -> list[ModelResponsePart]:
         """The parts as they are by now."""
@@ -60,9 +61,10 @@ class ModelResponsePartsManager:
         thinking_tags: tuple[str, str] | None = None,
         ignore_leading_whitespace: bool = False,
     ) -> list[ModelResponseStreamEvent]:
-        """Take text in. With `thinking_tags`, tagged thinking at its start becomes a thinking part."""
+        """Take text in. With `thinking_tags`, thinking in it becomes a part of its own, with the `id` and name."""
         if thinking_tags:
             self._splitter = self._splitter or ThinkingTagSplitter(thinking_tags)
+            self._tagged = {"id": id, "provider_name": provider_name}
             return self._handle_pieces(self._splitter.feed(content), ignore_leading_whitespace)
         index = self._find(vendor_part_id, TextPart)
         if index is None:
@@ -184,7 +186,8 @@ class ModelResponsePartsManager:
         events: list[ModelResponseStreamEvent] = []
         for kind, content in pieces:
             if kind == "thinking":
-                events += self.handle_thinking_delta(vendor_part_id=None, content=content)
+                origin = self._tagged if self._find(None, ThinkingPart) is None else {}
+                events += self.handle_thinking_delta(vendor_part_id=None, content=content, **origin)
             else:
                 events += self.handle_text_delta(
                     vendor_part_id=None, content=content, ignore_leading_whitespace=ignore_blank

@@ -403,7 +403,7 @@ async def test_tool_calls_and_thinking_become_parts():
 
 async def test_thinking_in_tags_is_told_from_text():
     response, _ = await ask(completion({"content": "<think>Hm</think>\n\nYes"}))
-    assert response.parts == [ThinkingPart("Hm", provider_name="openai"), TextPart("\n\nYes")]
+    assert response.parts == [ThinkingPart("Hm", id="content", provider_name="openai"), TextPart("\n\nYes")]
 
 
 async def test_a_refusal_is_an_empty_response_of_the_content_filter():
@@ -563,7 +563,10 @@ async def test_a_name_repeated_with_every_piece_stays_one_name():
 async def test_thinking_tags_are_recognised_across_chunks():
     pieces = [delta(content=text) for text in ("<th", "ink>Let me", " see</thi", "nk>\n\nYes", "!")]
     response, _ = await ask_stream(stream(*pieces, delta("stop")))
-    assert response.parts == [ThinkingPart("Let me see", provider_name=None), TextPart("\n\nYes!")]
+    assert response.parts == [
+        ThinkingPart("Let me see", id="content", provider_name="openai"),
+        TextPart("\n\nYes!"),
+    ]
 
 
 async def test_a_streamed_refusal_is_an_empty_response_of_the_content_filter():

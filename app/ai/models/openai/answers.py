@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from pydantic import BaseModel
 
@@ -207,6 +207,9 @@ class Chunk(AnswerHead):
     choices: list[ChunkChoice] | None = None
 
 
+TAGGED: Final = "content"
+"""The id of thinking that was in the text, as others have the name of their field."""
+
 _FINISH_REASONS: Mapping[str, FinishReason] = {
     "stop": "stop",
     "eos": "stop",
@@ -299,4 +302,4 @@ def _merged(pieces: Iterable[TextPiece]) -> Iterator[TextPiece]:
 def _text_part(piece: TextPiece, provider_name: str) -> TextPart | ThinkingPart:
     if piece.kind == "text":
         return TextPart(piece.content)
-    return ThinkingPart(piece.content, provider_name=provider_name)
+    return ThinkingPart(piece.content, id=TAGGED, provider_name=provider_name)

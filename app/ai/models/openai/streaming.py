@@ -11,6 +11,7 @@ from app.ai.models.answers import error_in_answer, read_answer
 from app.ai.models.http_stream import HTTPStreamedResponse
 from app.ai.models.openai.additions import REASONING_DETAILS, Additions, Detail, merge_reasoning_details
 from app.ai.models.openai.answers import (
+    TAGGED,
     AnswerMessage,
     Chunk,
     ChunkChoice,
@@ -140,11 +141,13 @@ class OpenAIStreamedResponse(HTTPStreamedResponse):
             return []
         if piece.kind == "thinking":
             return self._parts_manager.handle_thinking_delta(
-                vendor_part_id=None, content=piece.content, provider_name=self.provider
+                vendor_part_id=None, content=piece.content, id=TAGGED, provider_name=self.provider
             )
         return self._parts_manager.handle_text_delta(
             vendor_part_id=None,
             content=piece.content,
+            id=TAGGED,
+            provider_name=self.provider,
             thinking_tags=self.profile.thinking_tags,
             ignore_leading_whitespace=self.profile.ignore_streamed_leading_whitespace,
         )
