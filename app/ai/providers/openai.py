@@ -36,6 +36,12 @@ class OpenAIProvider(HTTPProvider):
             raise UserError("OpenAI needs an API key: set OPENAI_API_KEY or give OpenAIProvider(api_key=...).")
         super().__init__("openai", base_url=own_url or _OPENAI_URL, api_key=api_key, http_client=http_client)
 
+    @property
+    def base_url(self) -> str:
+        """Where the API is, with the slash at its end that OpenAI's own client gives it."""
+        url = httpx.URL(super().base_url)
+        return str(url.copy_with(path=url.path.rstrip("/") + "/"))
+
     @classmethod
     def model_profile(cls, model_name: str) -> ModelProfile:
         return openai_model_profile(model_name)

@@ -92,8 +92,8 @@ async def test_a_client_that_was_made_outside_of_a_loop_is_that_of_the_first_loo
 @pytest.mark.parametrize(
     ("name", "kind", "url", "system"),
     [
-        ("openai", OpenAIChatModel, "https://gateway.pydantic.dev/proxy/openai", "openai"),
-        ("openai-responses", OpenAIResponsesModel, "https://gateway.pydantic.dev/proxy/openai", "openai"),
+        ("openai", OpenAIChatModel, "https://gateway.pydantic.dev/proxy/openai/", "openai"),
+        ("openai-responses", OpenAIResponsesModel, "https://gateway.pydantic.dev/proxy/openai/", "openai"),
         ("anthropic", AnthropicModel, "https://gateway.pydantic.dev/proxy/anthropic", "anthropic"),
         ("groq", GroqModel, "https://gateway.pydantic.dev/proxy/groq", "groq"),
         (
@@ -121,7 +121,7 @@ def test_the_gateway_is_found_by_its_key_its_address_and_its_route(monkeypatch: 
     with pytest.raises(UserError, match="does not reach 'mistral'"):
         gateway_provider("mistral", api_key="k")
     own = gateway_provider("openai", api_key="k", base_url="https://gateway.test/", route="my-route")
-    assert own.base_url == "https://gateway.test/my-route"
+    assert own.base_url == "https://gateway.test/my-route/"
     regional = gateway_provider("anthropic", api_key="pylf_v1_eu_secret")
     assert regional.base_url == "https://gateway-eu.pydantic.dev/proxy/anthropic"
     assert regional.headers == {"Authorization": "Bearer pylf_v1_eu_secret"}

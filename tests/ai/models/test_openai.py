@@ -680,7 +680,7 @@ def test_a_model_is_found_by_name_and_shows_no_key(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("OPENAI_BASE_URL", "http://localhost:1234/v1/")
     model = infer_model("openai:gpt-5")
     assert isinstance(model, OpenAIChatModel)
-    assert (model.model_id, model.base_url) == ("openai:gpt-5", "http://localhost:1234/v1")
+    assert (model.model_id, model.base_url) == ("openai:gpt-5", "http://localhost:1234/v1/")
     assert KEY not in repr(model) + repr(vars(model))
 
 
@@ -692,9 +692,19 @@ async def test_requests_can_be_switched_off():
     assert server.requests == []
 
 
+async def test_an_answer_tells_the_address_as_openais_own_client_writes_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    assert OpenAIProvider(api_key=KEY).base_url == "https://api.openai.com/v1/"
+    with serve([completion()]) as server:
+        async with model_at(server) as model:
+            answer = await model.request(HELLO, None, NOTHING)
+    assert answer.provider_url == f"{server.url}/"
+
+
 async def test_a_query_in_the_base_url_stays_a_query():
     with serve([completion()]) as server:
         provider = OpenAIProvider(base_url=f"{server.url}/models?api-version=1", api_key=KEY)
+        assert provider.base_url == f"{server.url}/models/?api-version=1"
         async with OpenAIChatModel("m", provider=provider) as model:
             await model.request(HELLO, None, NOTHING)
     assert server.targets == ["/v1/models/chat/completions?api-version=1"]
