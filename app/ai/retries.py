@@ -12,10 +12,30 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from app.ai.stamps import now_utc
+
+if TYPE_CHECKING:
+    from app.ai.retry_transports import AsyncTenacityTransport, RetryConfig, TenacityTransport, wait_retry_after
+
+__all__ = (
+    "MAX_SECONDS",
+    "MAX_TRIES",
+    "AsyncTenacityTransport",
+    "Cooldowns",
+    "RetryConfig",
+    "TenacityTransport",
+    "asked_pause",
+    "end_of_pause",
+    "is_for_good",
+    "is_worth_retrying",
+    "send_with_retries",
+    "use_cooldowns",
+    "wait_retry_after",
+)
 
 MAX_TRIES = 3
 MAX_SECONDS = 30.0
@@ -190,3 +210,15 @@ def _http_date(text: str) -> datetime | None:
         return parsedate_to_datetime(text)
     except ValueError:
         return None
+
+
+_TRANSPORTS = ("AsyncTenacityTransport", "RetryConfig", "TenacityTransport", "wait_retry_after")
+
+
+def __getattr__(name: str) -> Any:
+    """The transports of one's own clients; our own requests do without tenacity, which takes time to import."""
+    if name not in _TRANSPORTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from app.ai import retry_transports
+
+    return getattr(retry_transports, name)

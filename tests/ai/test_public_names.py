@@ -186,6 +186,7 @@ NAMES = {
     "app.ai.providers.vercel": "VercelProvider",
     "app.ai.providers.xai": "XaiProvider",
     "app.ai.result": "AgentStream FinalResult OutputDataT StreamedRunResult StreamedRunResultSync",
+    "app.ai.retries": "AsyncTenacityTransport RetryConfig TenacityTransport wait_retry_after",
     "app.ai.run": "AgentEventStream AgentRun AgentRunResult AgentRunResultEvent",
     "app.ai.settings": """
         ModelSettings ServiceTier ThinkingEffort ThinkingLevel ToolChoice ToolChoiceScalar ToolOrOutput
