@@ -99,7 +99,7 @@ def test_models_and_mcp_servers_of_agents_are_tried(
     shown = holdfast(database_url, "doctor", HOLDFAST_AGENTS="odd_agents", GROQ_API_KEY="the-secret-key").stdout
     assert "FAIL  model openai:gpt-5.2: OpenAI needs an API key: set OPENAI_API_KEY" in shown
     assert "FAIL  model nix:nox: Unknown provider: nix" in shown
-    assert "FAIL  model silent:m: http://127.0.0.1:9 does not answer" in shown
+    assert "FAIL  model silent:m: http://127.0.0.1:9/ does not answer" in shown
     assert "ok    model test:test: Needs no server." in shown
     assert "FAIL  MCP server broken: " in shown
     assert "fix: Start it, or correct how it is reached: /bin/false" in shown
