@@ -128,8 +128,9 @@ class DBOSAgent(WrapperAgent[AgentDepsT, OutputDataT], DBOSConfiguredInstance):
         """Run the agent in the workflow `<name>.run`.
 
         Its id, and so the id of the run, is that of `dbos.SetWorkflowID`, if given. `event_stream_handler` and
-        `toolsets` are stored with the run if DBOS pickles, and so have to be what pickle can find again. With another
-        serializer there are no toolsets for one run, and its handler follows this call only.
+        `toolsets` are stored with the run if DBOS keeps objects, as it does unless it was given a serializer; both are
+        made of functions of a module then. Otherwise there are no toolsets for one run, and its handler follows this
+        call only.
         """
         with self._call(user_prompt, output_type, event_stream_handler, options) as call:
             record = await self._run_workflow(call.record)

@@ -6,7 +6,6 @@ left to the serializer that the program gave to DBOS.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, is_typeddict
 
@@ -23,7 +22,7 @@ from app.ai.run import AgentRunResult
 from app.ai.run_state import GraphAgentState
 from app.ai.toolsets import as_toolset
 from app.ai.usage import RunUsage, UsageLimits
-from app.durable.dbos_internals import pickles
+from app.durable.dbos_internals import can_keep, keeps_objects
 
 Record = dict[str, Any]
 
@@ -57,9 +56,9 @@ def input_record(agent: AbstractAgent[Any, Any], arguments: Mapping[str, Any]) -
 
 
 def _handler_record(handler: Any) -> Record:
-    if not pickles():
+    if not keeps_objects():
         return {STREAMS: True}
-    if not _can_be_pickled(handler):
+    if not can_keep(handler):
         raise UserError(
             "A recovered run could not find this event_stream_handler: give `run` a function of a module, or the "
             "DBOSAgent its handler"
@@ -74,7 +73,7 @@ def check_toolsets(toolsets: Sequence[Any]) -> None:
         toolset.apply(lambda leaf: servers.append(leaf) if isinstance(leaf, MCPServer) else None)
     if servers:
         raise UserError("MCP servers for one run would be stored with their secrets; give them to the wrapped agent")
-    if toolsets and not (pickles() and _can_be_pickled(toolsets)):
+    if toolsets and not can_keep(toolsets):
         raise UserError("A recovered run would not know these toolsets given to `run`; give them to the wrapped agent")
 
 
@@ -86,8 +85,8 @@ def read_input(agent: AbstractAgent[Any, Any], record: Mapping[str, Any]) -> dic
 
 
 def stored_result(result: AgentRunResult[Any], output_type: Any) -> AgentRunResult[Any] | Record:
-    """What the workflow of a run returns: the result itself where that can be pickled, else its record."""
-    return result if pickles() and _can_be_pickled(result) else result_record(result, output_type)
+    """What the workflow of a run returns: the result itself where DBOS can keep it, else its record."""
+    return result if can_keep(result) else result_record(result, output_type)
 
 
 def read_stored_result(stored: AgentRunResult[Any] | Record, output_type: Any) -> AgentRunResult[Any]:
@@ -124,14 +123,6 @@ def read_result(record: Mapping[str, Any], output_type: Any) -> AgentRunResult[A
 
 def _adapters(agent: AbstractAgent[Any, Any]) -> dict[str, TypeAdapter[Any] | None]:
     return {**_ADAPTERS, "deps": _adapter(agent.deps_type)}
-
-
-def _can_be_pickled(value: Any) -> bool:
-    try:
-        pickle.dumps(value)
-    except Exception:
-        return False
-    return True
 
 
 def _is_exactly(value: Any, type_: Any) -> bool:

@@ -50,6 +50,17 @@ def is_registered(function: Callable[..., Any]) -> bool:
     return get_func_info(function) is not None
 
 
-def pickles() -> bool:
-    """Whether the program left it to DBOS how values are stored: as pickles."""
+def keeps_objects() -> bool:
+    """Whether the program left it to DBOS how values are stored, so that objects may come back as they were."""
     return isinstance(_get_dbos_instance()._serializer, DefaultSerializer)  # pyright: ignore[reportPrivateUsage]
+
+
+def can_keep(value: Any) -> bool:
+    """Whether DBOS, as the program set it up, gives this object back as it was."""
+    if not keeps_objects():
+        return False
+    try:
+        DefaultSerializer().serialize(value)
+    except Exception:  # whatever the object's class raises
+        return False
+    return True

@@ -259,8 +259,9 @@ def test_a_workflow_is_known_by_its_function() -> None:
     assert not dbos_internals.is_registered(step)
 
 
-async def test_a_program_with_a_serializer_of_its_own_does_not_pickle(dbos: None) -> None:
-    assert not dbos_internals.pickles()
+async def test_a_program_with_a_serializer_of_its_own_keeps_no_objects(dbos: None) -> None:
+    assert not dbos_internals.keeps_objects()
+    assert not dbos_internals.can_keep("text")
 
 
 async def test_a_cancelled_run_s_step_is_stopped_within_two_seconds(dbos: None, query: Query) -> None:
